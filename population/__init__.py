@@ -1,0 +1,1 @@
+"""Who competes, and what is decided."""

@@ -1,0 +1,141 @@
+"""What is written down: candidates, events and decisions, as frozen records.
+
+Every line of a run's journal is one `Entry`. Events are a tagged union; a decision is the event it causes
+(`Assigned`, `Judged`, `Ended`) and carries its reason in words. The outcomes come from the trainer, which
+defines what a trial is. Lower scores are better.
+"""
+
+from typing import Literal, TypeAlias
+
+from msgspec import Struct
+
+from trainer.outcome import Completed, Crashed, Outcome, Refused, Report, Stopped, TimedOut, Usage
+
+__all__ = [
+    "Assigned", "Candidate", "Completed", "Crashed", "Declined", "Ended", "Entry", "Event", "Finished",
+    "Founded", "Judged", "Knob", "Lost", "Operator", "Outcome", "Proposed", "Refused", "Report", "Resumed",
+    "Started", "Stopped", "Thought", "TimedOut", "Usage", "Verdict",
+]  # fmt: skip
+
+Knob: TypeAlias = bool | int | float | str
+Operator: TypeAlias = Literal["mutate", "merge", "adopt", "replicate", "baseline", "external"]
+Verdict: TypeAlias = Literal["advance", "discard"]
+
+
+class Thought(Struct, frozen=True):
+    """What it cost to have an idea."""
+
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    cost_usd: float = 0.0
+    wall_s: float = 0.0
+
+
+class Candidate(Struct, frozen=True):
+    """A genome proposed for a lineage. Its text is in git, under `commit`."""
+
+    number: int  # counts candidates from 1
+    lineage: str
+    operator: Operator
+    idea: str
+    commit: str
+    parents: tuple[str, ...]  # commits it was made from: one, or two for a merge; the baseline's is HEAD
+    genome_hash: str  # of the normal form: equal for genomes that differ in comments or layout only
+    complexity: int  # lines of code, without comments, blank lines and docstrings
+    knobs: dict[str, Knob]  # the genome's constants, by name
+    proposer: str
+    thought: Thought = Thought()
+
+
+class Started(Struct, frozen=True, tag="started"):
+    """A run begins. What makes its scores comparable is fixed here."""
+
+    run: str
+    seed: int
+    policy: str
+    task: str
+    metric: str
+    budget_s: float
+    exam_hash: str
+    profile: str
+    device: str
+    head: str  # the commit the run started from
+
+
+class Founded(Struct, frozen=True, tag="founded"):
+    """A lineage is born with its tip at `tip`."""
+
+    lineage: str
+    brief: str  # name of the program.md it follows
+    proposer: str
+    tip: str
+    reason: str
+
+
+class Proposed(Struct, frozen=True, tag="proposed"):
+    """A candidate is ready for the GPU."""
+
+    candidate: Candidate
+
+
+class Declined(Struct, frozen=True, tag="declined"):
+    """A lineage was asked for an idea and had none that could be tried."""
+
+    lineage: str
+    parent: str
+    reason: str
+
+
+class Assigned(Struct, frozen=True, tag="assigned"):
+    """Decision: this candidate gets the GPU, as trial number `trial` (from 1), with this seed."""
+
+    trial: int
+    candidate: int
+    seed: int
+    reason: str
+
+
+class Finished(Struct, frozen=True, tag="finished"):
+    """A trial came to its end."""
+
+    trial: int
+    outcome: Outcome
+    usage: Usage
+
+
+class Lost(Struct, frozen=True, tag="lost"):
+    """A trial was cut off by us, not by its candidate (power, kill, a lost machine); it may be run again."""
+
+    trial: int
+    reason: str
+
+
+class Judged(Struct, frozen=True, tag="judged"):
+    """Decision: what the evidence says of a finished trial. `advance` moves the lineage's tip to it."""
+
+    trial: int
+    verdict: Verdict
+    reason: str
+
+
+class Resumed(Struct, frozen=True, tag="resumed"):
+    """A scheduler took the run up again."""
+
+
+class Ended(Struct, frozen=True, tag="ended"):
+    """Decision: the run is over (it can still be resumed with a larger limit)."""
+
+    reason: str
+
+
+Event: TypeAlias = (
+    Started | Founded | Proposed | Declined | Assigned | Finished | Lost | Judged | Resumed | Ended
+)
+
+
+class Entry(Struct, frozen=True):
+    """One line of the journal: `number` counts from 1 without a gap, `at` is in unix seconds."""
+
+    number: int
+    at: float
+    event: Event

@@ -1,0 +1,203 @@
+"""The population: the fold of the journal.
+
+`replay(entries)` is the only way to get a Population and `apply` the only function that changes one; it
+updates in place, so that a long journal folds in linear time. Everyone else reads.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import assert_never
+
+from population.records import (
+    Assigned,
+    Candidate,
+    Completed,
+    Declined,
+    Ended,
+    Entry,
+    Finished,
+    Founded,
+    Judged,
+    Lost,
+    Outcome,
+    Proposed,
+    Resumed,
+    Started,
+    Usage,
+    Verdict,
+)
+
+
+@dataclass
+class Trial:
+    """A candidate's turn on the GPU, as far as it is known."""
+
+    number: int
+    candidate: Candidate
+    seed: int
+    assigned_at: float
+    assigned_because: str
+    outcome: Outcome | None = None
+    usage: Usage | None = None
+    lost: str | None = None  # why it was cut off, if it was
+    verdict: Verdict | None = None
+    judged_because: str = ""
+    gain: float | None = None  # how far below the tip's score it came when judged; None without a score
+
+    @property
+    def score(self) -> float | None:
+        return self.outcome.score if isinstance(self.outcome, Completed) else None
+
+
+@dataclass
+class Lineage:
+    """One branch of genomes. `trials` are numbers of its judged or running trials, oldest first."""
+
+    name: str
+    brief: str
+    proposer: str
+    root: str
+    tip: str
+    ready: list[int] = field(default_factory=list)  # candidate numbers waiting for the GPU, oldest first
+    trials: list[int] = field(default_factory=list)
+    declined: int = 0  # requests for an idea that came to nothing since the last candidate
+
+
+@dataclass
+class Population:
+    """Lineages, candidates, trials and the scores of every commit."""
+
+    started: Started | None = None
+    started_at: float = 0.0
+    at: float = 0.0  # time of the last entry
+    entries: int = 0
+    lineages: dict[str, Lineage] = field(default_factory=dict)
+    candidates: dict[int, Candidate] = field(default_factory=dict)
+    trials: dict[int, Trial] = field(default_factory=dict)
+    scores: dict[str, list[float]] = field(default_factory=dict)  # by commit, oldest first
+    hashes: dict[str, str] = field(default_factory=dict)  # genome hash -> commit that first bore it
+    running: int | None = None  # trial number
+    unjudged: list[int] = field(default_factory=list)
+    finished: int = 0  # trials that came to an end of their own, the unit of --trials
+    ended: str | None = None
+
+    @property
+    def run(self) -> Started:
+        """The run's first record; a population without one is an empty journal."""
+        assert self.started is not None, "an empty journal has no run"
+        return self.started
+
+    def score(self, commit: str) -> float | None:
+        """Mean score of a commit over its trials, or None if it has none."""
+        scores = self.scores.get(commit)
+        return sum(scores) / len(scores) if scores else None
+
+    @property
+    def baseline(self) -> str | None:
+        """The commit every lineage started from, once it has been proposed."""
+        return next((c.commit for c in self.candidates.values() if c.operator == "baseline"), None)
+
+    @property
+    def best(self) -> Trial | None:
+        """The first trial of the tip with the lowest mean score; None while nothing has a score."""
+        tips = {line.tip for line in self.lineages.values()}
+        scored = [(score, tip) for tip in tips if (score := self.score(tip)) is not None]
+        if not scored:
+            return None
+        best = min(scored)[1]
+        return next(t for t in self.trials.values() if t.candidate.commit == best and t.score is not None)
+
+    def path(self, commit: str) -> list[Trial]:
+        """The scored trials that lead from the baseline to `commit`, first parents only, baseline first."""
+        by_commit = {t.candidate.commit: t for t in reversed(self.trials.values()) if t.score is not None}
+        steps: list[Trial] = []
+        while commit in by_commit:
+            steps.append(by_commit[commit])
+            commit = by_commit[commit].candidate.parents[0]
+        return steps[::-1]
+
+
+def replay(entries: Iterable[Entry]) -> Population:
+    """Fold a journal from its beginning."""
+    population = Population()
+    for entry in entries:
+        apply(population, entry)
+    return population
+
+
+def apply(population: Population, entry: Entry) -> None:
+    """Take one entry in. Raises AssertionError for an entry that cannot follow what came before."""
+    assert entry.number == population.entries + 1, f"journal entry {entry.number} is out of order"
+    population.entries, population.at = entry.number, entry.at
+    match entry.event:
+        case Started() as started:
+            population.started, population.started_at = started, entry.at
+        case Founded() as born:
+            population.lineages[born.lineage] = Lineage(
+                born.lineage, born.brief, born.proposer, root=born.tip, tip=born.tip
+            )
+        case Proposed(candidate):
+            population.candidates[candidate.number] = candidate
+            population.hashes.setdefault(candidate.genome_hash, candidate.commit)
+            lineage = population.lineages[candidate.lineage]
+            lineage.ready.append(candidate.number)
+            lineage.declined = 0
+        case Declined(name):
+            population.lineages[name].declined += 1
+        case Assigned() as assigned:
+            _assign(population, assigned, entry.at)
+        case Finished() as finished:
+            _finish(population, finished)
+        case Lost(number, reason):
+            _lose(population, number, reason)
+        case Judged() as judged:
+            _judge(population, judged)
+        case Resumed():
+            population.ended = None
+        case Ended(reason):
+            population.ended = reason
+        case _:
+            assert_never(entry.event)
+
+
+def _assign(population: Population, assigned: Assigned, at: float) -> None:
+    assert population.running is None, "one trial at a time"
+    candidate = population.candidates[assigned.candidate]
+    lineage = population.lineages[candidate.lineage]
+    lineage.ready.remove(candidate.number)
+    lineage.trials.append(assigned.trial)
+    population.trials[assigned.trial] = Trial(
+        assigned.trial, candidate, assigned.seed, at, assigned.reason
+    )
+    population.running = assigned.trial
+
+
+def _finish(population: Population, finished: Finished) -> None:
+    assert population.running == finished.trial, "only the running trial can finish"
+    trial = population.trials[finished.trial]
+    trial.outcome, trial.usage = finished.outcome, finished.usage
+    if trial.score is not None:
+        tip = population.score(population.lineages[trial.candidate.lineage].tip)
+        trial.gain = None if tip is None else tip - trial.score
+        population.scores.setdefault(trial.candidate.commit, []).append(trial.score)
+    population.running = None
+    population.unjudged.append(trial.number)
+    population.finished += 1
+
+
+def _lose(population: Population, number: int, reason: str) -> None:
+    assert population.running == number, "only the running trial can be lost"
+    trial = population.trials[number]
+    trial.lost = reason
+    lineage = population.lineages[trial.candidate.lineage]
+    lineage.trials.remove(number)
+    lineage.ready.insert(0, trial.candidate.number)
+    population.running = None
+
+
+def _judge(population: Population, judged: Judged) -> None:
+    trial = population.trials[judged.trial]
+    trial.verdict, trial.judged_because = judged.verdict, judged.reason
+    population.unjudged.remove(judged.trial)
+    if judged.verdict == "advance":
+        population.lineages[trial.candidate.lineage].tip = trial.candidate.commit

@@ -1,0 +1,1 @@
+"""How one genome is trained and examined; knows nothing of who competes."""
