@@ -75,9 +75,12 @@ class Population:
     candidates: dict[int, Candidate] = field(default_factory=dict)
     trials: dict[int, Trial] = field(default_factory=dict)
     scores: dict[str, list[float]] = field(default_factory=dict)  # by commit, oldest first
+    complexities: dict[str, int] = field(default_factory=dict)  # by commit
     hashes: dict[str, str] = field(default_factory=dict)  # genome hash -> commit that first bore it
     running: int | None = None  # trial number
     unjudged: list[int] = field(default_factory=list)
+    gains: list[float] = field(default_factory=list)  # of every advance but the baseline's, oldest first
+    baseline: str | None = None  # the commit every lineage started from
     finished: int = 0  # trials that came to an end of their own, the unit of --trials
     ended: str | None = None
 
@@ -93,9 +96,12 @@ class Population:
         return sum(scores) / len(scores) if scores else None
 
     @property
-    def baseline(self) -> str | None:
-        """The commit every lineage started from, once it has been proposed."""
-        return next((c.commit for c in self.candidates.values() if c.operator == "baseline"), None)
+    def baseline_score(self) -> float | None:
+        return None if self.baseline is None else self.score(self.baseline)
+
+    def complexity(self, commit: str) -> int:
+        """Lines of the genome at `commit`, which must be a candidate's."""
+        return self.complexities[commit]
 
     @property
     def best(self) -> Trial | None:
@@ -138,6 +144,9 @@ def apply(population: Population, entry: Entry) -> None:
             )
         case Proposed(candidate):
             population.candidates[candidate.number] = candidate
+            population.complexities[candidate.commit] = candidate.complexity
+            if candidate.operator == "baseline":
+                population.baseline = candidate.commit
             population.hashes.setdefault(candidate.genome_hash, candidate.commit)
             lineage = population.lineages[candidate.lineage]
             lineage.ready.append(candidate.number)
@@ -166,9 +175,7 @@ def _assign(population: Population, assigned: Assigned, at: float) -> None:
     lineage = population.lineages[candidate.lineage]
     lineage.ready.remove(candidate.number)
     lineage.trials.append(assigned.trial)
-    population.trials[assigned.trial] = Trial(
-        assigned.trial, candidate, assigned.seed, at, assigned.reason
-    )
+    population.trials[assigned.trial] = Trial(assigned.trial, candidate, assigned.seed, at, assigned.reason)
     population.running = assigned.trial
 
 
@@ -200,4 +207,6 @@ def _judge(population: Population, judged: Judged) -> None:
     trial.verdict, trial.judged_because = judged.verdict, judged.reason
     population.unjudged.remove(judged.trial)
     if judged.verdict == "advance":
+        if trial.candidate.operator != "baseline" and trial.gain is not None:
+            population.gains.append(trial.gain)
         population.lineages[trial.candidate.lineage].tip = trial.candidate.commit

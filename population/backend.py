@@ -1,0 +1,100 @@
+"""What the loop asks of machines, and the backend that needs none.
+
+A backend runs minds and trials and brings back messages, one at a time. `Inline` does everything in this
+process and in the order it was asked, so that the same seed makes the same journal; `population.cluster`
+does it with actors.
+"""
+
+from collections import deque
+from collections.abc import Callable, Mapping
+from typing import Protocol, TypeAlias
+
+from msgspec import Struct
+
+from population.lineage import Mind, Reply
+from population.proposers import Request
+from trainer.outcome import Progress, Report
+from trainer.trial import Order
+
+Train: TypeAlias = Callable[[Order, Callable[[Progress], None]], Report]
+
+
+class Thought(Struct, frozen=True):
+    """A lineage's mind has answered."""
+
+    lineage: str
+    reply: Reply
+
+
+class Trained(Struct, frozen=True):
+    """A trial has come to its end."""
+
+    trial: int
+    report: Report
+
+
+class Gone(Struct, frozen=True):
+    """A machine or actor was lost and has been replaced; what it was doing was not done.
+
+    `lineage` is None where it was the trainer.
+    """
+
+    lineage: str | None
+    reason: str
+
+
+Message: TypeAlias = Thought | Trained | Gone
+
+
+class Backend(Protocol):
+    def think(self, request: Request) -> None:
+        """Ask the mind of `request.lineage` for a candidate."""
+
+    def train(self, order: Order) -> None:
+        """Give the GPU to one trial; never called while another is under way."""
+
+    def wait(self, timeout_s: float) -> Message | None:
+        """The next message, or None when none came within `timeout_s`."""
+
+    def progress(self) -> Progress | None:
+        """Where the running trial stands, or None."""
+
+    def close(self) -> None:
+        """End everything at once, a running trial too. Can be called twice."""
+
+
+class Inline:
+    """Minds and trials in this process, one after the other. `train` may be any function of an order."""
+
+    def __init__(self, minds: Mapping[str, Mind], train: Train) -> None:
+        self._minds = minds
+        self._train = train
+        self._requests: deque[Request] = deque()
+        self._order: Order | None = None
+        self._progress: Progress | None = None
+
+    def think(self, request: Request) -> None:
+        self._requests.append(request)
+
+    def train(self, order: Order) -> None:
+        assert self._order is None, "one trial at a time"
+        self._order = order
+
+    def wait(self, timeout_s: float) -> Message | None:
+        if self._requests:
+            request = self._requests.popleft()
+            return Thought(request.lineage, self._minds[request.lineage].think(request))
+        if self._order is None:
+            return None
+        order, self._order = self._order, None
+        return Trained(order.trial, self._train(order, self._watch))
+
+    def progress(self) -> Progress | None:
+        return self._progress
+
+    def close(self) -> None:
+        self._requests.clear()
+        self._order = None
+
+    def _watch(self, progress: Progress) -> None:
+        self._progress = progress

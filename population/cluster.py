@@ -1,0 +1,128 @@
+"""The only importer of Ray: every lineage's mind is an actor, and the GPU is one actor with one slot.
+
+Ray is told to keep to itself: no usage statistics, no dashboard, no rebuilding of the environment for each
+worker. An actor that dies is built again and the loop is told (`Gone`); no actor holds any truth.
+"""
+
+import os
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from population.backend import Gone, Message, Thought, Trained
+from population.lineage import Mind, Reply
+from population.proposers import Proposer, Request
+from trainer.outcome import Progress, Report
+from trainer.trial import Order, run_trial
+
+# Both are read when Ray is imported. The first: under `uv run`, Ray would build an environment a worker.
+os.environ["RAY_ENABLE_UV_RUN_RUNTIME_ENV"] = "0"
+os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+
+import ray  # noqa: E402
+from ray.exceptions import ActorDiedError, ActorUnavailableError  # noqa: E402
+
+ROOT = Path(__file__).resolve().parent.parent
+STORE_BYTES = 128 * 2**20  # requests and reports are small; Ray's default takes a third of the memory
+
+
+class Trainer:
+    """One GPU's slot. `train` and `progress` run on different threads of the actor."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._progress: Progress | None = None
+
+    def train(self, order: Order) -> Report:
+        assert self._lock.acquire(blocking=False), "one trial at a time"
+        try:
+            return run_trial(order, self._watch)
+        finally:
+            self._progress = None
+            self._lock.release()
+
+    def progress(self) -> Progress | None:
+        return self._progress
+
+    def _watch(self, progress: Progress) -> None:
+        self._progress = progress
+
+
+class Cluster:
+    """Ray on this machine: starts it, keeps the actors, turns finished calls into messages."""
+
+    def __init__(self, proposers: Mapping[str, Proposer]) -> None:
+        os.environ["PYTHONPATH"] = os.pathsep.join(
+            [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
+        )  # workers are started by Ray's own process and know nothing of our path
+        ray.init(
+            num_cpus=max(2, os.cpu_count() or 2),
+            include_dashboard=False,
+            configure_logging=False,
+            log_to_driver=False,
+            object_store_memory=STORE_BYTES,
+        )
+        self._proposers = proposers
+        self._minds = {name: self._new_mind(name) for name in proposers}
+        self._trainer = self._new_trainer()
+        self._thinking: dict[ray.ObjectRef[Any], str] = {}
+        self._training: dict[ray.ObjectRef[Any], int] = {}
+
+    def think(self, request: Request) -> None:
+        call = self._minds[request.lineage].think.remote(request)
+        self._thinking[call] = request.lineage
+
+    def train(self, order: Order) -> None:
+        assert not self._training, "one trial at a time"
+        self._training[self._trainer.train.remote(order)] = order.trial
+
+    def wait(self, timeout_s: float) -> Message | None:
+        calls = [*self._training, *self._thinking]
+        if not calls:
+            threading.Event().wait(timeout_s)
+            return None
+        done, _ = ray.wait(calls, num_returns=1, timeout=timeout_s)
+        if not done:
+            return None
+        return self._trained(done[0]) if done[0] in self._training else self._thought(done[0])
+
+    def progress(self) -> Progress | None:
+        if not self._training:
+            return None
+        try:
+            progress: Progress | None = ray.get(self._trainer.progress.remote(), timeout=1.0)
+        except (ActorDiedError, ActorUnavailableError, ray.exceptions.GetTimeoutError):
+            return None  # `wait` will tell
+        return progress
+
+    def close(self) -> None:
+        ray.shutdown()
+
+    def _trained(self, call: "ray.ObjectRef[Any]") -> Message:
+        trial = self._training.pop(call)
+        try:
+            report: Report = ray.get(call)
+        except (ActorDiedError, ActorUnavailableError) as error:
+            self._trainer = self._new_trainer()
+            return Gone(None, _first_line(error))
+        return Trained(trial, report)
+
+    def _thought(self, call: "ray.ObjectRef[Any]") -> Message:
+        lineage = self._thinking.pop(call)
+        try:
+            reply: Reply = ray.get(call)
+        except (ActorDiedError, ActorUnavailableError) as error:
+            self._minds[lineage] = self._new_mind(lineage)
+            return Gone(lineage, _first_line(error))
+        return Thought(lineage, reply)
+
+    def _new_mind(self, lineage: str) -> Any:
+        return ray.remote(Mind).options(num_cpus=0).remote(self._proposers[lineage])
+
+    def _new_trainer(self) -> Any:
+        return ray.remote(Trainer).options(num_cpus=0, max_concurrency=2).remote()
+
+
+def _first_line(error: Exception) -> str:
+    return next(iter(str(error).strip().splitlines()), type(error).__name__)

@@ -1,0 +1,60 @@
+"""The body of a lineage's actor: its mind, and the checks an idea passes before it may use the GPU."""
+
+from typing import TypeAlias
+
+from msgspec import Struct
+
+from population import genome
+from population.proposers import NoIdea, Proposer, Request
+from population.records import Knob, Thought
+
+
+class Draft(Struct, frozen=True, tag="draft"):
+    """A proposal that can be tried: it parses, and nothing equal to it was proposed before."""
+
+    genome: str
+    idea: str
+    genome_hash: str
+    complexity: int
+    knobs: dict[str, Knob]
+    thought: Thought
+
+
+Reply: TypeAlias = Draft | NoIdea
+
+
+class Mind:
+    """A plain class, wrapped as an actor where the run is composed. It holds no truth."""
+
+    def __init__(self, proposer: Proposer) -> None:
+        self._proposer = proposer
+
+    def think(self, request: Request) -> Reply:
+        """Ask the proposer once and check what it says."""
+        reply = self._proposer.propose(request)
+        if isinstance(reply, NoIdea):
+            return reply
+        draft = draft_of(reply.genome, reply.idea, reply.thought)
+        if isinstance(draft, NoIdea):
+            return draft
+        if draft.genome_hash in request.hashes:
+            return NoIdea(f"proposed before: {draft.idea}", draft.thought)
+        if genome.only_seed_changed(request.genome, draft.genome):
+            return NoIdea(f"changes nothing but a seed: {draft.idea}", draft.thought)
+        return draft
+
+
+def draft_of(text: str, idea: str, thought: Thought | None = None) -> Reply:
+    """A genome with what the records keep of it; NoIdea if it is not a program."""
+    thought = thought or Thought()
+    try:
+        return Draft(
+            genome=text,
+            idea=idea,
+            genome_hash=genome.normal_hash(text),
+            complexity=genome.complexity(text),
+            knobs=genome.knobs(text),
+            thought=thought,
+        )
+    except SyntaxError as error:
+        return NoIdea(f"does not parse (line {error.lineno}: {error.msg}): {idea}", thought)

@@ -1,0 +1,228 @@
+"""What is decided: pure functions from a population to the next decision.
+
+`decide` is asked again after every event and answers with one decision, or None where the run has to wait
+for a proposal or for the trial that is under way. Policies differ in three questions only:
+
+| policy       | who gets the GPU              | what a candidate starts from | what advances |
+|--------------|-------------------------------|------------------------------|---------------|
+| promise      | best sampled forecast         | the lineage's tip            | a better score |
+| greedy       | the lineage with the best tip | the lineage's tip            | a better score |
+| round-robin  | each in turn                  | the lineage's tip            | a better score |
+| best-of-n    | each in turn                  | the baseline, always         | a better score |
+
+Better is lower. A score equal to the tip's advances if its genome is simpler.
+"""
+
+from collections.abc import Mapping
+from random import Random
+from typing import Literal, TypeAlias, assert_never, get_args
+
+from msgspec import Struct
+
+from population.records import (
+    Assigned,
+    Completed,
+    Crashed,
+    Ended,
+    Judged,
+    Outcome,
+    Refused,
+    Stopped,
+    TimedOut,
+    Verdict,
+)
+from population.state import Lineage, Population, Trial
+
+PolicyName: TypeAlias = Literal["promise", "greedy", "round-robin", "best-of-n"]
+POLICIES: tuple[PolicyName, ...] = get_args(PolicyName)
+
+DRY = 3  # requests in a row without an idea after which a lineage is not asked again
+FIRST_SEED = 1  # every first trial runs with the same seed: paired seeds halve the noise of a comparison
+FADE = 0.95  # how much less a trial weighs in the forecast than the lineage's next one
+OPEN_HORIZON = 40  # trials ahead that a run without a limit is planned for
+
+Decision: TypeAlias = Assigned | Judged | Ended
+
+
+class Rules(Struct, frozen=True):
+    """What a run was told. Without a limit it goes on until it is stopped."""
+
+    policy: PolicyName = "promise"
+    seed: int = 0
+    trials: int | None = None
+    hours: float | None = None
+    patience_s: float = 1.0  # how long the GPU waits for the most promising lineage's idea
+
+
+class Facts(Struct, frozen=True):
+    """What the journal does not tell: time spent, who is thinking for how long, and whether to stop."""
+
+    elapsed_s: float = 0.0
+    thinking: Mapping[str, float] = {}  # seconds since the lineage was asked
+    stopping: bool = False
+
+
+def decide(population: Population, rules: Rules, facts: Facts) -> Decision | None:
+    """The next decision, or None to wait. Same arguments, same answer."""
+    if population.unjudged:
+        return _judge(population, population.trials[population.unjudged[0]])
+    if population.running is not None or population.ended is not None:
+        return None
+    if reason := _over(population, rules, facts):
+        return Ended(reason)
+    lineage = _turn(population, rules, facts)
+    if lineage is None or not lineage.ready:
+        return None
+    trial = len(population.trials) + 1
+    return Assigned(trial, lineage.ready[0], FIRST_SEED, _why(population, rules, lineage))
+
+
+def wanting(population: Population) -> list[str]:
+    """Names of the lineages that should be asked for a candidate now, fewest trials first."""
+    if population.ended is not None or population.baseline_score is None:
+        return []
+    idle = [
+        line
+        for line in population.lineages.values()
+        if not line.ready and not _busy(population, line) and line.declined < DRY
+    ]
+    return [line.name for line in sorted(idle, key=lambda line: len(line.trials))]
+
+
+def parent(population: Population, rules: Rules, lineage: Lineage) -> str:
+    """The commit that the lineage's next candidate starts from."""
+    return lineage.root if rules.policy == "best-of-n" else lineage.tip
+
+
+def _over(population: Population, rules: Rules, facts: Facts) -> str | None:
+    """Why no further trial may begin, or None. A trial is begun only if it can end within the limit."""
+    if facts.stopping:
+        return "stopped by hand"
+    if population.baseline_score is None and population.finished:
+        failed = next(trial for trial in population.trials.values() if trial.outcome is not None)
+        return f"the baseline has no score: it {describe(failed.outcome)}"
+    if rules.trials is not None and population.finished >= rules.trials:
+        return f"all {rules.trials} trials are done"
+    if rules.hours is not None and facts.elapsed_s + population.run.budget_s > rules.hours * 3600:
+        return f"{rules.hours:g} hours are over"
+    if all(line.declined >= DRY and not line.ready for line in population.lineages.values()):
+        return "no lineage has an idea left"
+    return None
+
+
+def _turn(population: Population, rules: Rules, facts: Facts) -> Lineage | None:
+    """The lineage whose turn it is: one with a ready candidate, or one worth a moment's wait."""
+    ready = [line for line in population.lineages.values() if line.ready]
+    if not ready:
+        return None
+    match rules.policy:
+        case "round-robin" | "best-of-n":
+            return min(ready, key=lambda line: len(line.trials))
+        case "greedy":
+            return min(ready, key=lambda line: (_tip_score(population, line), len(line.trials)))
+        case "promise":
+            soon = [
+                line
+                for line in population.lineages.values()
+                if line.ready or facts.thinking.get(line.name, rules.patience_s) < rules.patience_s
+            ]
+            rng = Random(f"{rules.seed} {population.entries}")
+            horizon = (rules.trials or population.finished + OPEN_HORIZON) - population.finished
+            share = horizon / len(population.lineages)
+            return min(soon, key=lambda line: _forecast(population, line, share, rng))
+        case _:
+            assert_never(rules.policy)
+
+
+def _forecast(population: Population, lineage: Lineage, share: float, rng: Random) -> float:
+    """Where the lineage's tip will be after `share` more trials, sampled (Thompson, 1933).
+
+    Rate of success ~ Beta, mean gain of a success ~ inverse Gamma (conjugate to exponential gains), both
+    with recent trials weighing more and a prior of two trials at the rate and gain of all lineages.
+    """
+    rate_prior, gain_prior = _pooled(population)
+    weight, wins, failures, gained = 1.0, 0.0, 0.0, 0.0
+    for number in reversed(lineage.trials):
+        trial = population.trials[number]
+        if trial.verdict is None or trial.candidate.operator == "baseline":
+            continue
+        if trial.verdict == "advance":
+            wins += weight
+            gained += weight * (trial.gain or 0.0)
+        else:
+            failures += weight
+        weight *= FADE
+    rate = rng.betavariate(wins + 2 * rate_prior, failures + 2 * (1 - rate_prior))
+    gain = (gained + 2 * gain_prior) / rng.gammavariate(wins + 2, 1.0)
+    return _tip_score(population, lineage) - share * rate * gain
+
+
+def _pooled(population: Population) -> tuple[float, float]:
+    """Rate of success and mean gain of a success over all lineages, before and with the data."""
+    gains = population.gains
+    rate = (len(gains) + 1) / (len(population.trials) + 4)
+    scale = abs(population.baseline_score or 1.0) * 0.002  # a typical gain where none has been seen
+    return rate, (sum(gains) + scale) / (len(gains) + 1)
+
+
+def _judge(population: Population, trial: Trial) -> Judged:
+    verdict, reason = _verdict(population, trial)
+    return Judged(trial.number, verdict, reason)
+
+
+def _verdict(population: Population, trial: Trial) -> tuple[Verdict, str]:
+    if trial.score is None:
+        return "discard", describe(trial.outcome)
+    if trial.candidate.operator == "baseline":
+        return "advance", "the baseline, where every lineage starts"
+    tip = population.lineages[trial.candidate.lineage].tip
+    assert trial.gain is not None, "a lineage's tip has a score before its first candidate runs"
+    if trial.gain > 0:
+        return "advance", f"better than its lineage's tip by {trial.gain:.6g}"
+    if trial.gain == 0 and trial.candidate.complexity < population.complexity(tip):
+        return "advance", "as good as its lineage's tip, and simpler"
+    return "discard", f"no better than its lineage's tip (worse by {-trial.gain:.6g})"
+
+
+def _why(population: Population, rules: Rules, lineage: Lineage) -> str:
+    if population.baseline_score is None:
+        return "the baseline comes first"
+    match rules.policy:
+        case "promise":
+            return f"{lineage.name} has the best sampled forecast of the lineages that are ready"
+        case "greedy":
+            return f"{lineage.name} has the best tip"
+        case "round-robin" | "best-of-n":
+            return f"it is {lineage.name}'s turn"
+        case _:
+            assert_never(rules.policy)
+
+
+def describe(outcome: Outcome | None) -> str:
+    """An outcome in a few words."""
+    match outcome:
+        case None:
+            return "under way"
+        case Completed(score):
+            return f"scored {score:.6f}"
+        case Stopped(fraction, reason):
+            return f"stopped at {fraction:.0%} of the budget: {reason}"
+        case Crashed(reason):
+            return f"crashed: {reason}"
+        case TimedOut(phase, limit_s):
+            return f"was still busy with {phase} after {limit_s:g} s"
+        case Refused(reason):
+            return f"was refused: {reason}"
+        case _:
+            assert_never(outcome)
+
+
+def _busy(population: Population, lineage: Lineage) -> bool:
+    """Whether the lineage's own trial is under way or not judged yet; its next idea depends on it."""
+    waiting = [*population.unjudged] + ([population.running] if population.running else [])
+    return any(population.trials[n].candidate.lineage == lineage.name for n in waiting)
+
+
+def _tip_score(population: Population, lineage: Lineage) -> float:
+    score = population.score(lineage.tip)
+    return float("inf") if score is None else score
