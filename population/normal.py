@@ -1,0 +1,110 @@
+"""What a genome says, whatever its comments, its layout and its docstrings: the normal form, and its hash.
+
+Two genomes with one normal form are one experiment. Arithmetic on literals is folded, so that 2**9 and 512
+are equal; names are not resolved, so a constant and its value written out are not.
+"""
+
+import ast
+import hashlib
+from typing import Final
+
+from population.expressions import Unknown, Value, evaluate, parse
+
+_NO_MEANING: Final = frozenset(("ctx", "kind", "type_comment"))
+
+
+def normal_hash(genome: str | ast.Module) -> str:
+    """SHA-256 of what the genome says, whatever its comments, layout and docstrings. Raises SyntaxError."""
+    return hashlib.sha256(_normal_form(genome, seeds=True).encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def only_seed_changed(before: str, after: str) -> bool:
+    """Whether two genomes differ, and in nothing but seeds: constants named so, and calls that set one.
+
+    A statement that only sets a seed counts as a seed, so adding one is no other change. Raises SyntaxError.
+    """
+    return normal_hash(before) != normal_hash(after) and (
+        _normal_form(before, seeds=False) == _normal_form(after, seeds=False)
+    )
+
+
+def docstring(node: ast.AST) -> ast.Expr | None:
+    """The statement that is a module's, class's or function's docstring, if it has one."""
+    if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) and node.body:
+        first = node.body[0]
+        if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant):
+            return first if isinstance(first.value.value, str) else None
+    return None
+
+
+def _normal_form(genome: str | ast.Module, seeds: bool) -> str:
+    """The tree in brackets, without docstrings, equal constants spelt alike; with `seeds` or without."""
+    words: list[str] = []
+    try:
+        _write(parse(genome) if isinstance(genome, str) else genome, words, seeds)
+    except RecursionError as error:
+        raise SyntaxError("nested too deeply") from error
+    return "".join(words)
+
+
+def _write(node: object, words: list[str], seeds: bool) -> None:
+    if isinstance(node, ast.AST):
+        _write_node(node, words, seeds)
+    elif isinstance(node, list):
+        words.append("[")
+        for item in node:
+            _write(item, words, seeds)
+        words.append("]")
+    else:
+        words.append(f" {node!r}")
+
+
+def _write_node(node: ast.AST, words: list[str], seeds: bool) -> None:
+    if isinstance(node, ast.Constant):
+        words.append(_literal(node.value))
+        return
+    if isinstance(node, ast.BinOp | ast.UnaryOp) and (value := _folded(node)) is not None:
+        words.append(_literal(value))
+        return
+    if isinstance(node, ast.Call) and not seeds and _sets_seed(node):
+        _write_node(node.func, words, seeds)
+        return
+    first = docstring(node)
+    words.append("(" + type(node).__name__)
+    for field in node._fields:
+        part = getattr(node, field, None)
+        if part is None or part == [] or field in _NO_MEANING:
+            continue
+        if isinstance(part, list):
+            part = [item for item in part if item is not first and (seeds or not _is_seed(item))]
+        words.append(" " + field)
+        _write(part, words, seeds)
+    words.append(")")
+
+
+def _literal(value: object) -> str:
+    return f"={hex(value) if type(value) is int else repr(value)}"  # decimal digits are limited
+
+
+def _folded(node: ast.BinOp | ast.UnaryOp) -> Value:
+    try:
+        return evaluate(node, {})
+    except Unknown:
+        return None
+
+
+def _is_seed(node: object) -> bool:
+    """Whether a statement does nothing but set a seed."""
+    match node:
+        case ast.Assign(targets=[ast.Name(id=name)]) | ast.AnnAssign(target=ast.Name(id=name)):
+            return "SEED" in name.upper()
+        case ast.Expr(value=ast.Call() as call):
+            return _sets_seed(call)
+    return False
+
+
+def _sets_seed(call: ast.Call) -> bool:
+    match call.func:
+        case ast.Attribute(attr=name) | ast.Name(id=name):
+            return name in ("seed", "manual_seed", "manual_seed_all")
+    return False
