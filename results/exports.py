@@ -1,0 +1,89 @@
+"""What a run leaves for other programs: experiments.parquet, results.tsv and best/.
+
+All of it is derived from the journal and can be written again at any time. Every file is written aside and
+renamed, so a reader sees the old one or the new one. One call reads and writes the whole run, in time linear
+in its trials: on two cores about 20 ms at 1,000 trials and 100 ms at 5,000. Trials shorter than that are
+better exported every few seconds than every time.
+"""
+
+import difflib
+import io
+from collections.abc import Callable
+from pathlib import Path
+
+from population.records import Completed, Crashed, Outcome, Refused, Stopped, TimedOut
+from population.state import Population, Trial
+from results.frames import trials
+from results.writing import clean
+
+_HEADER = "commit\tval_bpb\tmemory_gb\tstatus\tdescription\n"
+
+
+def write_exports(folder: Path, population: Population, genome_of: Callable[[str], str]) -> None:
+    """Bring the exports in the run's `folder` up to date. `genome_of` gives the text of a commit's genome,
+    and is asked only when the best has changed."""
+    folder.mkdir(parents=True, exist_ok=True)
+    aside = _aside(folder / "experiments.parquet")
+    trials(population).write_parquet(aside)
+    aside.replace(folder / "experiments.parquet")
+    _write(folder / "results.tsv", results_tsv(population))
+    _write_best(folder / "best", population, genome_of)
+
+
+def results_tsv(population: Population) -> str:
+    """The judged trials in autoresearch's five columns, whatever the task's metric is called.
+
+    Its three statuses have to do: what failed is a `crash`, with the zeros its readers expect; what was
+    stopped as hopeless is a `discard` with no score. No zero stands for anything else.
+    """
+    judged = [t for t in population.trials.values() if t.verdict is not None and t.outcome is not None]
+    return _HEADER + "".join(_line(trial, trial.outcome) for trial in judged if trial.outcome)
+
+
+def _line(trial: Trial, outcome: Outcome) -> str:
+    memory_mb = trial.usage.peak_memory_mb if trial.usage else 0.0
+    memory = f"{memory_mb / 1024:.1f}"
+    match outcome:
+        case Completed(score):
+            result = (f"{score:.6f}", memory, "keep" if trial.verdict == "advance" else "discard")
+        case Stopped():
+            result = ("", memory, "discard")
+        case Crashed() | TimedOut() | Refused():
+            result = ("0.000000", "0.0", "crash")
+    # With the lineage in front no description is a word that pandas reads as missing, such as NA.
+    description = clean(f"{trial.candidate.lineage}: {trial.candidate.idea}", 300).replace('"', "'")
+    return "\t".join((trial.candidate.commit[:7], *result, description)) + "\n"
+
+
+def _write_best(folder: Path, population: Population, genome_of: Callable[[str], str]) -> None:
+    best, baseline = population.best, population.baseline
+    if best is None or baseline is None:
+        return
+    # The first line names what the files show. It is no part of the diff: patch and git apply skip it.
+    title = f"baseline {baseline}, best {best.candidate.commit} (trial {best.number})\n"
+    diff = folder / "best.diff"
+    if diff.exists() and diff.read_text().startswith(title):
+        return
+    folder.mkdir(exist_ok=True)
+    before, after = genome_of(baseline), genome_of(best.candidate.commit)
+    _write(folder / "train.py", after)
+    _write(diff, title + unified(before, after))  # last: its title is what says that both are done
+
+
+def unified(before: str, after: str) -> str:
+    """A unified diff of two genomes that patch and git apply take, as for a file named train.py."""
+    old, new = (io.StringIO(text).readlines() for text in (before, after))  # a form feed ends no line
+    lines = difflib.unified_diff(old, new, "a/train.py", "b/train.py")
+    return "".join(
+        line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n" for line in lines
+    )
+
+
+def _write(path: Path, text: str) -> None:
+    aside = _aside(path)
+    aside.write_text(text, encoding="utf-8", newline="")
+    aside.replace(path)
+
+
+def _aside(path: Path) -> Path:
+    return path.with_name(f".{path.name}.new")
