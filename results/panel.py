@@ -1,0 +1,236 @@
+"""What the live view draws below the events: lineages, the trial under way, the budget. Reads, never acts.
+
+Made for 80 columns; a narrower console loses columns, a lower one rows. Lower scores are better: a bar of the
+sparkline is as high as its score is bad, and full at the baseline's score and beyond.
+"""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from rich.console import Group, JustifyMethod, RenderableType
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from population.state import Lineage, Population
+from results.words import Limits
+from results.writing import change, clean, count, duration, figure, printable
+from trainer.outcome import Progress
+
+_COLOURS = (
+    "cyan",
+    "magenta",
+    "yellow",
+    "blue",
+    "bright_green",
+    "bright_red",
+    "bright_cyan",
+    "bright_magenta",
+)
+_BARS = "▁▂▃▄▅▆▇█"
+_RECENT = 10  # scores of a lineage in its sparkline
+_FURNITURE = 7  # rows of the panel that are not lineages, and one of air
+
+
+class _Column(NamedTuple):
+    name: str
+    widest: int
+    from_width: int  # of the console; narrower ones go without this column
+    numbers: bool = False
+    grows: bool = False  # with the console
+
+
+_COLUMNS = (
+    _Column("lineage", 10, 0),
+    _Column("brief", 10, 60, grows=True),
+    _Column("proposer", 9, 70, grows=True),
+    _Column("tried", 5, 50, numbers=True),
+    _Column("kept", 4, 50, numbers=True),
+    _Column("tip", 7, 0, numbers=True),
+    _Column("change", 8, 30, numbers=True),
+    _Column("recent", _RECENT, 78),
+    _Column("state", 13, 24),
+)
+
+
+class Pace:
+    """How fast trials come to an end while someone watches; all times in monotonic seconds."""
+
+    def __init__(self, began: float) -> None:
+        self.began = began
+        self.last: float | None = None  # when the last trial ended
+        self.finished: int | None = None  # trials of the run that have ended
+        self.seen = 0  # of those, how many ended before our eyes
+
+    def observe(self, now: float, finished: int) -> None:
+        """Take note that `finished` trials of the run have ended by `now`."""
+        if self.finished is not None and finished > self.finished:
+            self.seen, self.last = self.seen + finished - self.finished, now
+        self.finished = finished
+
+    def left_s(self, now: float, limits: Limits) -> float | None:
+        """Seconds until the first limit is met, or None if that cannot be told yet."""
+        ends = []
+        if limits.hours is not None:
+            ends.append(self.began + 3600 * limits.hours)
+        if limits.trials is not None and self.last is not None and self.finished is not None:
+            each = (self.last - self.began) / self.seen
+            ends.append(self.last + each * (limits.trials - self.finished))
+        return max(0.0, min(ends) - now) if ends else None
+
+    def budget(self, now: float, limits: Limits) -> str:
+        """The budget in words: `5 of 16 trials · 1 m 12 s · about 2 m 40 s left`."""
+        done = self.finished or 0
+        trials = count(done, "trial") if limits.trials is None else f"{done} of {limits.trials} trials"
+        parts = [trials, duration(now - self.began)]
+        if (left := self.left_s(now, limits)) is not None:
+            parts.append(f"about {duration(left)} left")
+        return " · ".join(parts)
+
+
+def panel(
+    population: Population,
+    progress: Progress | None,
+    thinking: Mapping[str, float],
+    budget: str,
+    width: int,
+    height: int,
+) -> RenderableType:
+    """The whole panel for a console of `width` x `height`; `thinking`: for how many seconds a lineage has."""
+    parts: list[RenderableType] = [Text()]
+    if population.lineages:
+        parts += [_lineages(population, progress, thinking, width, max(3, height - _FURNITURE)), Text()]
+    parts += [_running(population, progress, width)]
+    cost = sum(candidate.thought.cost_usd for candidate in population.candidates.values())
+    parts.append(_line(f"{budget} · ${cost:.2f}" if cost else budget, "dim"))
+    return Group(*parts)
+
+
+def colour(population: Population | None, name: str) -> str:
+    """A lineage's colour, the same for the whole run."""
+    names = list(population.lineages) if population else []
+    return _COLOURS[names.index(name) % len(_COLOURS)] if name in names else ""
+
+
+def sparkline(scores: list[float | None], floor: float, ceiling: float) -> str:
+    """One bar a score: lowest at `floor` and below, full from `ceiling` on; a dot where there is none."""
+    span = ceiling - floor
+    bars = []
+    for score in scores:
+        share = 1.0 if score is None or span <= 0 else min(max((score - floor) / span, 0.0), 1.0)
+        bars.append("·" if score is None else _BARS[round(share * (len(_BARS) - 1))])
+    return "".join(bars)
+
+
+def _lineages(
+    population: Population, progress: Progress | None, thinking: Mapping[str, float], width: int, rows: int
+) -> Table:
+    table = Table(box=None, padding=(0, 2 if width >= 96 else 1, 0, 0), pad_edge=False, header_style="dim")
+    shown = [index for index, column in enumerate(_COLUMNS) if width >= column.from_width]
+    for index in shown:
+        column = _COLUMNS[index]
+        widest = column.widest + (max(0, width - 80) // 4 if column.grows else 0)
+        side: JustifyMethod = "right" if column.numbers else "left"
+        table.add_column(_line(column.name), max_width=widest, justify=side)
+    chosen = _most_telling(population, rows)
+    for lineage in chosen:
+        cells = _cells(population, lineage, progress, thinking)
+        table.add_row(*(cells[index] for index in shown))
+    if hidden := len(population.lineages) - len(chosen):
+        table.add_row(_line(f"+ {hidden} more", "dim"))
+    return table
+
+
+def _most_telling(population: Population, rows: int) -> list[Lineage]:
+    """All lineages, or as many as fit: the one that trains and those with the best tips, oldest first."""
+    running = population.trials[population.running].candidate.lineage if population.running else None
+
+    def rank(lineage: Lineage) -> tuple[bool, float]:
+        score = population.score(lineage.tip)
+        return lineage.name != running, float("inf") if score is None else score
+
+    everyone = list(population.lineages.values())
+    if len(everyone) <= rows:
+        return everyone
+    names = {lineage.name for lineage in sorted(everyone, key=rank)[: rows - 1]}
+    return [lineage for lineage in everyone if lineage.name in names]
+
+
+def _cells(
+    population: Population, lineage: Lineage, progress: Progress | None, thinking: Mapping[str, float]
+) -> list[Text]:
+    baseline = population.score(population.baseline) if population.baseline else None
+    tip, best = population.score(lineage.tip), population.best
+    trials = [population.trials[number] for number in lineage.trials]
+    kept = sum(t.verdict == "advance" and t.candidate.operator != "baseline" for t in trials)
+    leads = best is not None and best.candidate.commit == lineage.tip and tip != baseline
+    known = None if tip is None or baseline is None else tip - baseline
+    return [
+        _line(lineage.name, colour(population, lineage.name)),
+        _line(lineage.brief),
+        _line(lineage.proposer),
+        _line(str(sum(t.outcome is not None for t in trials))),
+        _line(str(kept)),
+        _line("–" if tip is None else figure(tip), "bold green" if leads else ""),
+        _line("–" if not known else f" {change(known)}", "green" if known and known < 0 else "dim"),
+        _line(_recent(population, lineage, baseline), colour(population, lineage.name)),
+        _state(population, lineage, progress, thinking),
+    ]
+
+
+def _recent(population: Population, lineage: Lineage, baseline: float | None) -> str:
+    tried = [population.trials[n].score for n in lineage.trials if population.trials[n].outcome is not None]
+    floor = min((min(scores) for scores in population.scores.values()), default=0.0)
+    ceiling = (
+        max((score for score in tried if score is not None), default=0.0) if baseline is None else baseline
+    )
+    return sparkline(tried[-_RECENT:], floor, ceiling)
+
+
+def _state(
+    population: Population, lineage: Lineage, progress: Progress | None, thinking: Mapping[str, float]
+) -> Text:
+    if population.running and population.trials[population.running].candidate.lineage == lineage.name:
+        return _line(progress.phase if progress else "training", "bold")
+    if lineage.ready:
+        return _line("ready" if len(lineage.ready) == 1 else f"{len(lineage.ready)} ready", "green")
+    if lineage.name in thinking:
+        return _line(f"thinking {duration(thinking[lineage.name])}", "dim")
+    return _line("waiting", "dim")
+
+
+def _running(population: Population, progress: Progress | None, width: int) -> RenderableType:
+    if population.running is None:
+        return Group(_line("no trial under way", "dim"), Text())
+    trial = population.trials[population.running]
+    title = Text.assemble(
+        (f"trial {trial.number}  ", "dim"),
+        (clean(trial.candidate.lineage, 16), colour(population, trial.candidate.lineage)),
+        f"  {clean(trial.candidate.idea, 200)}",
+        no_wrap=True,
+        overflow="ellipsis",
+    )
+    return Group(title, _progress(progress, population.run.budget_s, width) if progress else Text())
+
+
+def _progress(progress: Progress, budget_s: float, width: int) -> RenderableType:
+    training = progress.phase == "training" and progress.fraction > 0
+    share = progress.fraction if training else progress.elapsed_s / max(progress.limit_s, 1e-9)
+    share = min(max(share, 0.0), 1.0)
+    left_s = budget_s * (1 - share) if training else progress.limit_s - progress.elapsed_s
+    facts = f"{share:4.0%}  {duration(left_s)} left" if training else f"at most {duration(left_s)} more"
+    if progress.loss is not None:
+        facts += f"  loss {progress.loss:.4g}"
+    if progress.steps:
+        facts += f"  step {progress.steps}"
+    grid = Table.grid(padding=(0, 2, 0, 0))
+    for _ in range(3):
+        grid.add_column()
+    grid.add_row(
+        _line(progress.phase), ProgressBar(total=1.0, completed=share, width=max(4, width // 4)), _line(facts)
+    )
+    return grid
+
+
+def _line(text: str, style: str = "") -> Text:
+    return Text(printable(text[:200]), style=style, no_wrap=True, overflow="ellipsis")

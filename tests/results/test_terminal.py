@@ -1,0 +1,123 @@
+import io
+
+import pytest
+from rich.cells import cell_len
+from rich.console import Console
+from synthetic_runs import Story, ended, searched
+
+from population.records import Crashed
+from population.state import Population, apply
+from results.panel import Pace, panel, sparkline
+from results.terminal import View
+from results.words import Limits
+from trainer.outcome import Progress
+
+SIXTEEN = Limits(trials=16)
+TRAINING = Progress("training", 4.2, 10.0, 0.42, 2.913, 120)
+
+
+def watched(story: Story, live: bool, limits: Limits = SIXTEEN) -> str:
+    """What a View writes when it is told a whole story, shown after every event."""
+    console = Console(file=io.StringIO(), width=80, height=24, force_terminal=live)
+    population = Population()
+    with View(console, limits, live=live) as view:
+        for entry in story.entries:
+            apply(population, entry)
+            view.tell(entry.event, population)
+            view.show(population, TRAINING if population.running else None, {"moss": 0.0})
+    assert isinstance(console.file, io.StringIO)
+    return console.file.getvalue()
+
+
+def drawn(story: Story, width: int = 80, height: int = 24, progress: Progress | None = TRAINING) -> list[str]:
+    console = Console(file=io.StringIO(), width=width, height=height, record=True)
+    console.print(panel(story.population, progress, {"moss": 3.0}, "5 of 16 trials", width, height))
+    return console.export_text().splitlines()
+
+
+def test_without_a_terminal_a_run_is_one_plain_line_an_event() -> None:
+    story = Story().begins("cedar", "moss")
+    story.tries("moss", "raise DEPTH 4 -> 6", 2.7, keep=True, reason="clear of the noise")
+    story.tries("cedar", "raise [DEPTH] 4 -> 16", Crashed("out of memory " + 10 * "very "))
+    assert watched(ended(story), live=False).splitlines() == [
+        "run dawn: promise on cpu, 10 s a trial, val_bpb (lower is better)",
+        "cedar founded (default, mutate): a line of its own",
+        "moss founded (default, mutate): a line of its own",
+        "[ 1/16] cedar  2.7344            advance  the baseline: the first score",
+        "[ 2/16] moss   2.7000 (-0.0344)  advance  raise DEPTH 4 -> 6: clear of the noise",
+        "[ 3/16] cedar  crashed           discard  raise [DEPTH] 4 -> 16: out of memory "
+        "very very very very very very very very very very",
+        "ended: 16 trials are done",
+    ]
+
+
+def test_a_pipe_gets_plain_lines_even_where_colours_are_forced() -> None:
+    console = Console(file=io.StringIO(), force_terminal=True)
+    with View(console) as view:
+        view.show(Story().begins("cedar").population, TRAINING)
+    assert isinstance(console.file, io.StringIO) and console.file.getvalue() == ""
+
+
+def test_on_a_terminal_every_event_scrolls_by_and_no_alternate_screen_is_used() -> None:
+    text = watched(searched(12), live=True, limits=Limits(trials=12, hours=1.0))
+    assert "\x1b[?1049h" not in text
+    assert all(f"{n}/12]" in text for n in range(1, 13))
+
+
+def test_the_panel_shows_each_lineage_the_trial_and_the_budget() -> None:
+    story = searched(16)
+    story.proposes("birch", "lower HEADS")
+    story.runs(story.proposes("cedar", "raise DEPTH 4 -> 6"))
+    text = "\n".join(drawn(story))
+    cedar = next(line for line in text.splitlines() if line.startswith("cedar"))
+    assert cedar.split()[-1] == "training" and "2.7140  -0.0204" in cedar
+    assert "ready" in text and "thinking 3 s" in text and "waiting" in text
+    assert "trial 17  cedar  raise DEPTH 4 -> 6" in text
+    assert "42%" in text and "6 s left" in text and "loss 2.913" in text and "5 of 16 trials" in text
+
+
+@pytest.mark.parametrize("width", [20, 40, 80, 120])
+@pytest.mark.parametrize("height", [8, 24])
+def test_the_panel_never_leaves_the_console(width: int, height: int) -> None:
+    story = searched(60, tuple(f"a long name {n}" for n in range(30)))
+    story.runs(story.proposes("a long name 7", "漢[red]\x1b[2J" * 100))
+    for progress in (
+        None,
+        TRAINING,
+        Progress("startup", 3.0, 60.0),
+        Progress("exam", 99.0, 9.0, 1.0, float("nan")),
+    ):
+        lines = drawn(story, width, height, progress)
+        assert max(map(cell_len, lines)) <= width
+        assert len(lines) <= max(height, 11)
+        assert any("a long" in line for line in lines)
+
+
+@pytest.mark.parametrize(
+    "story", [Story(), Story().founds("cedar"), Story("miss_rate").begins("cedar", score=0.0)]
+)
+def test_the_panel_of_a_run_that_has_hardly_begun_is_drawn(story: Story) -> None:
+    assert any("no trial under way" in line for line in drawn(story))
+
+
+def test_the_panel_stands_when_nothing_has_a_score() -> None:
+    story = Story().founds("cedar")
+    for _ in range(3):
+        story.tries("cedar", "an idea", Crashed("out of memory"))
+    assert any(line.startswith("cedar") and "···" in line for line in drawn(story))
+
+
+def test_a_sparkline_is_low_where_a_score_is_good_and_full_at_the_baseline() -> None:
+    assert sparkline([2.0, 1.5, 1.0, None, 9.0, 0.5], floor=1.0, ceiling=2.0) == "█▅▁·█▁"
+    assert sparkline([2.0], floor=2.0, ceiling=2.0) == "█"
+
+
+def test_the_time_left_follows_the_pace_and_the_first_limit_met() -> None:
+    pace = Pace(began=100.0)
+    pace.observe(100.0, finished=4)
+    assert pace.left_s(105.0, Limits(trials=16)) is None
+    pace.observe(120.0, finished=6)
+    assert pace.left_s(125.0, Limits(trials=16)) == 95.0
+    assert pace.left_s(125.0, Limits(trials=16, hours=0.01)) == 11.0
+    assert pace.left_s(125.0, Limits()) is None
+    assert pace.budget(125.0, Limits(trials=16)) == "6 of 16 trials · 25 s · about 1 m 35 s left"

@@ -1,0 +1,92 @@
+from synthetic_runs import Story, ended, lost
+
+from population.records import Assigned, Crashed, Declined, Event, Lost, Refused, Resumed, Stopped, TimedOut
+from results.words import Limits, words
+
+SIXTEEN = Limits(trials=16)
+
+
+def told(story: Story, event: Event, limits: Limits = SIXTEEN) -> str | None:
+    return words(event, story.population, limits)
+
+
+def test_a_judged_trial_is_told_with_its_score_its_difference_and_the_reason() -> None:
+    story = Story().begins("cedar", "juniper")
+    judged = story.tries(
+        "cedar", "raise MATRIX_LR 0.04 -> 0.06", 2.7134, keep=True, reason="clear of the noise"
+    )
+    line = "[ 2/16] cedar    2.7134 (-0.0210)  advance  raise MATRIX_LR 0.04 -> 0.06: clear of the noise"
+    assert told(story, judged) == line
+
+
+def test_a_baseline_has_no_difference_and_a_run_without_end_no_total() -> None:
+    story = Story().founds("cedar")
+    judged = story.tries(
+        "cedar", "the baseline", 2.7344, keep=True, operator="baseline", reason="the first score"
+    )
+    assert (
+        told(story, judged, Limits())
+        == "[  1] cedar  2.7344            advance  the baseline: the first score"
+    )
+
+
+def test_a_trial_without_a_score_is_told_with_its_cause() -> None:
+    story = Story().begins("cedar")
+    outcomes = [
+        Crashed("CUDA out of memory", "tail"),
+        TimedOut("startup", 60.0),
+        Refused("changes only a seed"),
+        Stopped(0.4, "hopeless"),
+    ]
+    assert [told(story, story.tries("cedar", "lift DEPTH", outcome)) for outcome in outcomes] == [
+        "[ 2/16] cedar  crashed           discard  lift DEPTH: CUDA out of memory",
+        "[ 3/16] cedar  timed out         discard  lift DEPTH: startup was not over after 60 s",
+        "[ 4/16] cedar  refused           discard  lift DEPTH: changes only a seed",
+        "[ 5/16] cedar  stopped           discard  lift DEPTH: at 40% of the budget, hopeless",
+    ]
+
+
+def test_the_beginning_the_end_and_what_goes_wrong_between_are_told() -> None:
+    story = Story().begins("cedar")
+    lost(story, "cedar", "lift DEPTH")
+    assert [line for entry in ended(story).entries if (line := told(story, entry.event))] == [
+        "run dawn: promise on cpu, 10 s a trial, val_bpb (lower is better)",
+        "cedar founded (default, mutate): a line of its own",
+        "[ 1/16] cedar  2.7344            advance  the baseline: the first score",
+        "trial 2 lost: the scheduler was killed; its candidate gets another turn",
+        "ended: 16 trials are done",
+    ]
+    assert told(story, story.happens(Resumed())) == "resumed after 1 trial"
+
+
+def test_steps_on_the_way_to_a_verdict_are_not_told() -> None:
+    story = Story().begins("cedar")
+    story.runs(story.proposes("cedar", "lift DEPTH"))
+    assert isinstance(story.entries[-1].event, Assigned)
+    assert [told(story, entry.event) for entry in story.entries[-2:]] == [None, None]
+
+
+def test_a_lineage_without_ideas_is_told_once() -> None:
+    story = Story().begins("cedar")
+    declined = Declined("cedar", "0" * 40, "every change was tried before")
+    assert told(story, story.happens(declined)) == "cedar has no new idea: every change was tried before"
+    assert told(story, story.happens(declined)) is None
+
+
+def test_hostile_ideas_and_reasons_become_harmless_words() -> None:
+    story = Story().begins("cedar")
+    judged = story.tries(
+        "cedar", "\x1b[2J\nadvance [red]x" + "y" * 500, Crashed("\x1b]0;owned\x07a\r\nb" + "z" * 500)
+    )
+    line = told(story, judged)
+    assert line is not None and line.isprintable() and len(line) < 250
+    assert "advance [red]xyyy" in line and "a bzzz" in line
+
+
+def test_a_lost_trial_is_no_number_in_the_count() -> None:
+    story = Story().begins("cedar")
+    again = lost(story, "cedar", "lift DEPTH")
+    story.runs(again)
+    assert isinstance(story.happens(Lost(3, "power")), Lost)
+    judged = story.tries("cedar", "lower DEPTH", 2.7, keep=True)
+    assert str(told(story, judged)).startswith("[ 2/16] cedar")
