@@ -17,7 +17,8 @@ from rich.text import Text
 
 from population.records import Event
 from population.state import Population
-from results.panel import Pace, colour, panel
+from results.pace import Pace
+from results.panel import colour, panel
 from results.words import UNLIMITED, Limits, words
 from results.writing import printable
 from trainer.outcome import Progress

@@ -7,7 +7,8 @@ from synthetic_runs import Story, ended, searched
 
 from population.records import Crashed
 from population.state import Population, apply
-from results.panel import Pace, panel, sparkline
+from results.pace import Pace
+from results.panel import panel, sparkline
 from results.terminal import View
 from results.words import Limits
 from trainer.outcome import Progress
