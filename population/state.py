@@ -6,6 +6,7 @@ updates in place, so that a long journal folds in linear time. Everyone else rea
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from math import isfinite
 from typing import assert_never
 
 from population.records import (
@@ -15,6 +16,7 @@ from population.records import (
     Declined,
     Ended,
     Entry,
+    Event,
     Finished,
     Founded,
     Judged,
@@ -117,9 +119,9 @@ class Population:
         """The scored trials that lead from the baseline to `commit`, first parents only, baseline first."""
         by_commit = {t.candidate.commit: t for t in reversed(self.trials.values()) if t.score is not None}
         steps: list[Trial] = []
-        while commit in by_commit:
-            steps.append(by_commit[commit])
-            commit = by_commit[commit].candidate.parents[0]
+        while trial := by_commit.pop(commit, None):  # a baseline may be its own parent
+            steps.append(trial)
+            commit = trial.candidate.parents[0]
         return steps[::-1]
 
 
@@ -132,8 +134,12 @@ def replay(entries: Iterable[Entry]) -> Population:
 
 
 def apply(population: Population, entry: Entry) -> None:
-    """Take one entry in. Raises AssertionError for an entry that cannot follow what came before."""
+    """Take one entry in.
+
+    Raises AssertionError, before anything has changed, for an entry that cannot follow what came before.
+    """
     assert entry.number == population.entries + 1, f"journal entry {entry.number} is out of order"
+    _check(population, entry.event)
     population.entries, population.at = entry.number, entry.at
     match entry.event:
         case Started() as started:
@@ -169,8 +175,38 @@ def apply(population: Population, entry: Entry) -> None:
             assert_never(entry.event)
 
 
+def _check(population: Population, event: Event) -> None:
+    """What must have happened for `event` to happen."""
+    assert isinstance(event, Started) == (population.started is None), "a journal starts once, with Started"
+    match event:
+        case Founded(lineage):
+            assert lineage not in population.lineages, f"lineage {lineage} was founded before"
+        case Proposed(candidate):
+            assert candidate.lineage in population.lineages, f"no lineage {candidate.lineage}"
+            assert candidate.number == len(population.candidates) + 1, "candidates are counted without a gap"
+        case Declined(lineage):
+            assert lineage in population.lineages, f"no lineage {lineage}"
+        case Assigned(trial, candidate):
+            ready = {number for lineage in population.lineages.values() for number in lineage.ready}
+            assert population.running is None, "one trial at a time"
+            assert trial == len(population.trials) + 1, "trials are counted without a gap"
+            assert candidate in ready, f"candidate {candidate} is not waiting for the GPU"
+        case Finished(trial, outcome):
+            assert population.running == trial, "only the running trial can finish"
+            assert not isinstance(outcome, Completed) or isfinite(outcome.score), "a score is a finite number"
+        case Lost(trial):
+            assert population.running == trial, "only the running trial can be lost"
+        case Judged(trial, verdict):
+            assert trial in population.unjudged, f"trial {trial} is not waiting for a verdict"
+            scored = population.trials[trial].score is not None
+            assert scored or verdict == "discard", "only a trial with a score can advance"
+        case Started() | Resumed() | Ended():
+            pass
+        case _:
+            assert_never(event)
+
+
 def _assign(population: Population, assigned: Assigned, at: float) -> None:
-    assert population.running is None, "one trial at a time"
     candidate = population.candidates[assigned.candidate]
     lineage = population.lineages[candidate.lineage]
     lineage.ready.remove(candidate.number)
@@ -180,7 +216,6 @@ def _assign(population: Population, assigned: Assigned, at: float) -> None:
 
 
 def _finish(population: Population, finished: Finished) -> None:
-    assert population.running == finished.trial, "only the running trial can finish"
     trial = population.trials[finished.trial]
     trial.outcome, trial.usage = finished.outcome, finished.usage
     if trial.score is not None:
@@ -193,7 +228,6 @@ def _finish(population: Population, finished: Finished) -> None:
 
 
 def _lose(population: Population, number: int, reason: str) -> None:
-    assert population.running == number, "only the running trial can be lost"
     trial = population.trials[number]
     trial.lost = reason
     lineage = population.lineages[trial.candidate.lineage]

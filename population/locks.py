@@ -1,0 +1,65 @@
+"""One scheduler for a run, and one for a device: who holds which is settled by the kernel.
+
+A lock is a file under flock(2), which ends with the process that holds it, however that process dies; the
+file itself stays behind and means nothing. Not covered: two machines or containers that do not share the
+file do not see each other, and a file system without flock is refused.
+"""
+
+import os
+import re
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from trainer.errors import BadInput
+
+Lock = FileLock
+
+
+def take(path: Path, doing: str, mend: str, mode: int = 0o644) -> Lock:
+    """Lock `path` at once or raise BadInput naming the process that holds it; `release()` gives it back.
+
+    `doing` completes "another scheduler (pid 7, since ...)", `mend` says what to do about it.
+    """
+    lock = FileLock(path, mode=mode, thread_local=False, blocking=False, on_acquired=_sign)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise BadInput(f"another scheduler ({_holder(path)}) {doing}; {mend}") from None
+    except OSError as error:
+        raise BadInput(f"cannot lock {path}: {error.strerror or error}; make its folder writable") from error
+    return lock
+
+
+@contextmanager
+def hold_device(device: str, folder: Path | None = None) -> Iterator[None]:
+    """Be the only scheduler of this machine that uses `device` (cpu, cuda, cuda:1, ...) for the block.
+
+    `folder` holds the lock files; the machine's temporary folder if None.
+    """
+    name = re.sub(r"[^a-z0-9]+", "-", device.lower())
+    path = (folder or Path(tempfile.gettempdir())) / f"lineages-{name}.lock"
+    mend = "wait until it is done, or stop it: two trials on one device spoil each other's scores"
+    lock = take(path, f"is using {device}", mend, mode=0o666)  # whoever comes next may be another user
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _sign(file: int) -> None:
+    os.ftruncate(file, 0)
+    os.pwrite(file, f"{os.getpid()}\n".encode(), 0)
+
+
+def _holder(path: Path) -> str:
+    """Who signed the lock, and when; only ever shown to a person, since it may change while it is read."""
+    try:
+        pid, since = path.read_text(errors="replace").strip(), path.stat().st_mtime
+    except OSError:
+        return "pid unknown"
+    return f"pid {pid or 'unknown'}, since {datetime.fromtimestamp(since):%Y-%m-%d %H:%M:%S}"

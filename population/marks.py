@@ -1,0 +1,111 @@
+"""What git shows of a run: the refs and notes that follow from each event of its journal.
+
+Pure, and O(1) an event: the scheduler applies `marks_after` when an event is recorded, and `marks_of` the
+whole journal when it resumes, which repairs whatever a crash cut off. Refs of one run, named R:
+
+    refs/heads/lineages/R/LINEAGE     the tip, a branch like any other
+    refs/lineages/R/trials/0007       the candidate of trial 7, whatever became of it
+    refs/lineages/R/ready/0009        candidate 9, while it waits for the GPU
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import assert_never
+
+from msgspec import Struct
+
+from population.records import (
+    Assigned,
+    Completed,
+    Declined,
+    Ended,
+    Entry,
+    Event,
+    Finished,
+    Founded,
+    Judged,
+    Lost,
+    Proposed,
+    Resumed,
+    Started,
+)
+from population.state import Population
+
+
+class Note(Struct, frozen=True):
+    """One line of the note on `commit`. It begins with `key`; a line with the same key is replaced."""
+
+    commit: str
+    key: str
+    text: str
+
+
+class Marks(Struct, frozen=True):
+    """What git is to show: each ref at its commit (None: there is no such ref), and lines of notes."""
+
+    refs: Mapping[str, str | None]
+    notes: tuple[Note, ...]
+    at: float  # unix seconds, dates the notes
+
+
+def branch(run: str, lineage: str) -> str:
+    return f"refs/heads/lineages/{run}/{lineage}"
+
+
+def trial_ref(run: str, trial: int) -> str:
+    return f"refs/lineages/{run}/trials/{trial:04d}"
+
+
+def ready_ref(run: str, candidate: int) -> str:
+    return f"refs/lineages/{run}/ready/{candidate:04d}"
+
+
+def marks_after(event: Event, population: Population) -> Marks:
+    """The marks that `event` asks for. `population` has taken it in, and may have taken in later ones."""
+    run = population.run.run
+    refs: dict[str, str | None] = {}
+    notes: tuple[Note, ...] = ()
+    match event:
+        case Founded() as born:
+            refs[branch(run, born.lineage)] = born.tip
+        case Proposed(candidate):
+            refs[ready_ref(run, candidate.number)] = candidate.commit
+        case Assigned() as assigned:
+            refs[trial_ref(run, assigned.trial)] = population.candidates[assigned.candidate].commit
+            refs[ready_ref(run, assigned.candidate)] = None
+        case Lost(trial):
+            candidate = population.trials[trial].candidate
+            refs[ready_ref(run, candidate.number)] = candidate.commit
+        case Judged() as judged:
+            candidate = population.trials[judged.trial].candidate
+            if judged.verdict == "advance":
+                refs[branch(run, candidate.lineage)] = candidate.commit
+            notes = (_note(judged, population),)
+        case Started() | Declined() | Finished() | Resumed() | Ended():
+            pass
+        case _:
+            assert_never(event)
+    return Marks(refs, notes, population.at)
+
+
+def marks_of(entries: Iterable[Entry], population: Population) -> Marks:
+    """What git shows after all of `entries`, whose fold is `population`."""
+    refs: dict[str, str | None] = {}
+    notes: list[Note] = []
+    for entry in entries:
+        marks = marks_after(entry.event, population)
+        refs |= marks.refs
+        notes += marks.notes
+    return Marks(refs, tuple(notes), population.at)
+
+
+def _note(judged: Judged, population: Population) -> Note:
+    """One line a trial, so that a commit measured twice, or by two runs, keeps both."""
+    trial = population.trials[judged.trial]
+    assert trial.outcome is not None, "a judged trial has an outcome"
+    status = type(trial.outcome).__struct_config__.tag
+    if isinstance(trial.outcome, Completed):
+        status = f"{population.run.metric} {trial.outcome.score:.6f}"
+    key = f"{population.run.run}/{trial.number:04d}"
+    return Note(
+        trial.candidate.commit, key, " ".join(f"{key} {status}, {judged.verdict}: {judged.reason}".split())
+    )
