@@ -301,7 +301,8 @@ def examine(submission: Path, serve: Serve) -> dict[str, float]:
 
     Raises ValueError, in one line, for a submission without weights, for logits that are not finite and for a
     model that looks ahead. Not covered: a model that looks ahead in so few places that no probe falls on
-    one, or that drowns a small leak in noise of its own making.
+    one, that drowns a small leak in noise of its own making, or that remembers what it was asked and answers
+    a beginning it knows as it did before.
     """
     if not (submission / "weights.safetensors").is_file():
         raise ValueError("the submission holds no weights.safetensors")
@@ -353,19 +354,13 @@ def _answers(server: Server, rows: Rows, leaks: list[float]) -> Iterator[Batch]:
         if start not in probed:
             yield server.logits(inputs), targets
             continue
+        true = server.logits(inputs).clone()
+        yield true, targets
         others = (np.arange(start, start + len(block)) + chance.integers(1, len(rows))) % len(rows)
         cuts = torch.from_numpy(chance.integers(1, SEQUENCE_LEN, len(block)))
-        after = torch.arange(SEQUENCE_LEN) >= cuts[:, None]
-        changed = torch.where(after, torch.from_numpy(rows[others, :-1].astype(np.int64)), inputs)
-        # Either may come first, so that a model that remembers a beginning cannot know which one is scored.
-        if chance.random() < 0.5:
-            true = server.logits(inputs).clone()
-            other = server.logits(changed)
-        else:
-            other = server.logits(changed).clone()
-            true = server.logits(inputs)
-        yield true, targets
-        leaks += _compared(true, other, targets, cuts)
+        future = torch.arange(SEQUENCE_LEN) >= cuts[:, None]
+        changed = torch.where(future, torch.from_numpy(rows[others, :-1].astype(np.int64)), inputs)
+        leaks += _compared(true, server.logits(changed), targets, cuts)
 
 
 def _compared(true: Tensor, other: Tensor, targets: Tensor, cuts: Tensor) -> list[float]:
