@@ -255,7 +255,7 @@ def _spell(new: Knob, old: Knob, source: bytes) -> bytes:
         return _quote(new, source).encode()
     if isinstance(new, bool):
         return repr(new).encode()
-    if isinstance(new, int) and isinstance(old, float):
+    if isinstance(new, float) or isinstance(old, float):
         return repr(float(new)).encode()
     power = _POWER_OF_TWO.fullmatch(source)
     if isinstance(new, int) and power and new > 0 and new.bit_count() == 1:
