@@ -1,0 +1,192 @@
+"""A model is scored from its logits, and its process can hurt nobody but itself."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import save_model
+
+from trainer.log import Log
+from trainer.outcome import Completed, Refused
+from trainer.server import serve
+from trainer.submission import Refusal, copy_submission
+from trainer.task import open_task
+from trainer.trial import Order, examine, run_trial
+
+ROWS, LENGTH, VOCAB = 4, 8, 16
+
+PREPARE = f"""
+import torch
+METRIC, BUDGET_S = "loss", 60
+TOKENS = torch.arange(6 * {LENGTH + 1}).view(6, {LENGTH + 1}) * 7 % {VOCAB}
+def examine(submission, serve):
+    total = 0.0
+    with serve({ROWS}, {LENGTH}, {VOCAB}) as server:
+        for rows in TOKENS.split({ROWS}):
+            logits = server.logits(rows[:, :-1])
+            assert logits.shape == (len(rows), {LENGTH}, {VOCAB}) and logits.dtype == torch.float32
+            total += torch.nn.functional.cross_entropy(logits.flatten(0, 1), rows[:, 1:].flatten(),
+                reduction="sum").item()
+    return {{"loss": total / TOKENS[:, 1:].numel()}}
+"""
+GENOME = f"""
+import json, os, socket, sys, time
+import torch
+from safetensors.torch import save_model
+setup = json.loads(sys.argv[1]) if len(sys.argv) == 2 and sys.argv[1][0] == '{{' else {{}}
+class Model(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.embed, self.out = torch.nn.Embedding({VOCAB}, 12), torch.nn.Linear(12, {VOCAB})
+        self.drop = torch.nn.Dropout(0.5)
+    def forward(self, tokens):
+        return self.out(self.drop(self.embed(tokens)))
+def build_model():
+    return Model()
+def main():
+    torch.manual_seed(3)
+    save_model(build_model(), os.path.join(os.environ["LINEAGES_SUBMISSION"], "weights.safetensors"))
+"""
+TRAIN = "if __name__ == '__main__': main()\n"
+
+
+def genome_whose_forward(does: str) -> str:
+    return GENOME.replace("return self.out(self.drop(self.embed(tokens)))", does)
+
+
+def direct_loss() -> float:
+    """The same loss without server, buffer or process."""
+    namespace: dict[str, Any] = {}
+    exec(GENOME + "torch.manual_seed(3); model = build_model().eval()", namespace)
+    tokens = torch.arange(6 * (LENGTH + 1)).view(6, LENGTH + 1) * 7 % VOCAB
+    with torch.inference_mode():
+        logits = namespace["model"](tokens[:, :-1])
+    return float(torch.nn.functional.cross_entropy(logits.flatten(0, 1), tokens[:, 1:].flatten()))
+
+
+def order_for(folder: Path, genome: str) -> Order:
+    task = folder / "task"
+    task.mkdir()
+    for name, text in (("prepare.py", PREPARE), ("train.py", ""), ("program.md", "")):
+        (task / name).write_text(text)
+    return Order(1, genome, 3, open_task(task, "cpu"), str(folder / "log"), str(folder / "scratch"))
+
+
+@pytest.mark.slow
+def test_a_served_model_has_the_loss_it_has_directly(tmp_path: Path) -> None:
+    outcome = run_trial(order_for(tmp_path, GENOME + TRAIN), lambda progress: None).outcome
+    assert isinstance(outcome, Completed)
+    assert outcome.score == pytest.approx(direct_loss(), abs=1e-6)
+
+
+@pytest.mark.slow
+def test_a_model_that_fails_is_refused_with_its_reason(tmp_path: Path) -> None:
+    order = order_for(tmp_path, genome_whose_forward("raise ValueError('tired')"))
+    left = submission_in(tmp_path / "left", order.genome)
+    (left / "train.py").write_text("raise ValueError('this is not the genome')")
+    outcome, _ = examine(order, tmp_path / "exam", left, tmp_path / "log", lambda progress: None)
+    assert outcome == Refused("the model's process died with exit code 1: ValueError: tired")
+
+
+def submission_in(folder: Path, genome: str) -> Path:
+    folder.mkdir()
+    (folder / "train.py").write_text(genome)
+    namespace: dict[str, Any] = {}
+    exec(GENOME, namespace)
+    save_model(namespace["build_model"](), str(folder / "weights.safetensors"))
+    return folder
+
+
+def ask_model(folder: Path, genome: str, answer_s: float = 60.0) -> torch.Tensor:
+    with serve(submission_in(folder / "left", genome), "cpu", (ROWS, LENGTH, VOCAB), answer_s) as server:
+        return server.logits(torch.zeros(2, LENGTH, dtype=torch.int64)).clone()
+
+
+@pytest.mark.parametrize(
+    ("does", "expected"),
+    [
+        ("os.kill(0, 9)", "exit code -9"),
+        ("return self.out(self.embed(tokens))[:1]", "exit code 1"),
+        ("time.sleep(60)", "no answer within 0.5 s"),
+        ("socket.socket(fileno=setup['channel']).send(b'garbage'); time.sleep(60)", "answered garbage"),
+    ],
+)
+def test_a_model_that_dies_hangs_or_answers_garbage_is_refused(
+    tmp_path: Path, does: str, expected: str
+) -> None:
+    with pytest.raises(Refusal, match=expected):
+        ask_model(tmp_path, genome_whose_forward(does), answer_s=0.5 if "no answer" in expected else 60)
+
+
+def test_weights_of_another_shape_are_refused(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(Refusal, match="exit code 1"):
+        ask_model(tmp_path, GENOME.replace("12", "13"))
+    assert "size mismatch" in capfd.readouterr().err
+
+
+def test_the_model_can_neither_shrink_the_buffers_nor_see_the_harness(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LINEAGES_TELEMETRY", "99")
+    monkeypatch.setenv("LINEAGES_SEED", "3")
+    try_it = """
+        try: os.ftruncate(setup["logits"], 0)
+        except PermissionError: print("sealed")
+        print(sorted(os.environ), sys.path)
+        return self.out(self.embed(tokens))"""
+    assert ask_model(tmp_path, genome_whose_forward(try_it)).isfinite().all()
+    said = capfd.readouterr().out
+    assert "sealed" in said and "LINEAGES_SEED" in said
+    assert "LINEAGES_TELEMETRY" not in said
+    assert repr(str(Path(__file__).parents[2])) not in said
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_logits_come_back_through_a_cuda_buffer(tmp_path: Path) -> None:
+    left = submission_in(tmp_path / "left", GENOME)
+    with serve(left, "cuda", (ROWS, LENGTH, VOCAB)) as server:
+        logits = server.logits(torch.zeros(2, LENGTH, dtype=torch.int64))
+        assert logits.is_cuda and logits.isfinite().all() and logits.abs().sum() > 0
+
+
+@pytest.mark.parametrize(
+    "forge",
+    [
+        lambda path: path.symlink_to("/etc/hostname"),
+        lambda path: path.symlink_to("/nowhere"),
+        lambda path: path.mkdir(),
+        os.mkfifo,
+    ],
+)
+def test_only_regular_files_are_a_submission(tmp_path: Path, forge: Callable[[Path], None]) -> None:
+    (tmp_path / "left").mkdir()
+    forge(tmp_path / "left" / "weights.safetensors")
+    with pytest.raises(Refusal, match="weights"):
+        copy_submission(tmp_path / "left", tmp_path / "copy")
+
+
+def test_a_link_in_the_place_of_the_submission_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "left").symlink_to("/etc")
+    with pytest.raises(Refusal, match="not a folder"):
+        copy_submission(tmp_path / "left", tmp_path / "copy")
+
+
+def test_too_much_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("trainer.submission.MOST_MB", 1)
+    (tmp_path / "left").mkdir()
+    (tmp_path / "left" / "weights").write_bytes(bytes(2**20 + 1))
+    with pytest.raises(Refusal, match="larger than 1 MB"):
+        copy_submission(tmp_path / "left", tmp_path / "copy")
+
+
+def test_a_log_keeps_beginning_and_end(tmp_path: Path) -> None:
+    with Log(tmp_path / "log") as log:
+        for number in range(200_000):
+            log.write(f"{number}\n".encode())
+    text = (tmp_path / "log").read_text()
+    assert text.startswith("0\n1\n") and text.endswith("199999\n") and len(text) < 600_000
+    assert log.tail().splitlines()[0] == "199980"

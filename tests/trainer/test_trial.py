@@ -1,0 +1,341 @@
+"""Whatever a candidate does is an outcome, is over in time, and leaves nothing behind."""
+
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+import psutil  # type: ignore[import-untyped]
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from trainer.log import HEAD, TAIL
+from trainer.outcome import Completed, Crashed, Progress, Refused, Report, TimedOut
+from trainer.task import Task, open_task
+from trainer.telemetry import Step, parse
+from trainer.trial import GRACE_FRACTION, Order, clear_scratch, examine, run_trial
+
+ROOT = Path(__file__).parents[2]
+HILL = ROOT / "benchmarks" / "tasks" / "hill"
+
+PREPARE = """
+METRIC = "loss"
+BUDGET_S = 10
+def examine(submission, serve):
+    return {"loss": float((submission / "loss").read_text())}
+"""
+SUBMIT = """
+import os, pathlib, sys, time
+submission = pathlib.Path(os.environ["LINEAGES_SUBMISSION"])
+(submission / "loss").write_text("0.5")
+"""
+TELL = """
+telemetry = int(os.environ["LINEAGES_TELEMETRY"])
+"""
+
+
+def task_in(folder: Path, prepare: str = PREPARE, budget_s: float | None = None) -> Task:
+    folder.mkdir(exist_ok=True)
+    (folder / "prepare.py").write_text(prepare)
+    (folder / "train.py").write_text("")
+    (folder / "program.md").write_text("Lower it.")
+    return open_task(folder, "cpu", budget_s)
+
+
+class Lab:
+    """Runs genomes on a tiny task whose score is a number in a file."""
+
+    def __init__(self, folder: Path) -> None:
+        self.scratch, self.log, self.task_folder = folder / "scratch", folder / "t.log", folder / "task"
+        self.progress: list[Progress] = []
+
+    def order(self, genome: str, prepare: str = PREPARE, budget_s: float | None = None) -> Order:
+        task = task_in(self.task_folder, prepare, budget_s)
+        return Order(1, genome, 7, task, str(self.log), str(self.scratch))
+
+    def run(self, genome: str, prepare: str = PREPARE, budget_s: float | None = None) -> Report:
+        return run_trial(self.order(genome, prepare, budget_s), self.progress.append)
+
+
+@pytest.fixture
+def lab(tmp_path: Path) -> Lab:
+    return Lab(tmp_path)
+
+
+def wait_for(condition: Callable[[], bool], limit_s: float = 20.0) -> None:
+    deadline = time.monotonic() + limit_s
+    while not condition():
+        assert time.monotonic() < deadline, "it never came true"
+        time.sleep(0.02)
+
+
+def gone(pid_file: Path) -> bool:
+    """Whether the process whose number is in a file is dead, or at least a zombie."""
+    try:
+        return bool(psutil.Process(int(pid_file.read_text())).status() == psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return True
+
+
+def test_a_submission_is_scored_and_nothing_is_left(lab: Lab) -> None:
+    report = lab.run(SUBMIT)
+    assert report.outcome == Completed(0.5, {"loss": 0.5})
+    assert list(lab.scratch.iterdir()) == []
+
+
+def test_the_toy_task_scores_its_own_genome(tmp_path: Path) -> None:
+    genome = (HILL / "train.py").read_text()
+    order = Order(1, genome, 7, open_task(HILL, "cpu"), str(tmp_path / "log"), str(tmp_path))
+    outcome = run_trial(order, lambda progress: None).outcome
+    assert isinstance(outcome, Completed)
+    assert outcome.score == pytest.approx(2.565761, abs=1e-6)
+
+
+def test_a_crash_is_reported_by_the_line_its_traceback_ends_with(lab: Lab) -> None:
+    outcome = lab.run("print('begun', flush=True)\nraise ValueError('no such\\nlayer')").outcome
+    assert isinstance(outcome, Crashed)
+    assert outcome.reason == "ValueError: no such"
+    assert "begun" in outcome.tail
+
+
+def test_a_genome_that_is_no_python_crashes(lab: Lab) -> None:
+    outcome = lab.run("def f(:").outcome
+    assert isinstance(outcome, Crashed)
+    assert "SyntaxError" in outcome.reason
+
+
+def test_a_process_that_kills_itself_crashes(lab: Lab) -> None:
+    outcome = lab.run(SUBMIT + "os.kill(os.getpid(), 9)").outcome
+    assert isinstance(outcome, Crashed)
+    assert outcome.reason == "killed by SIGKILL"
+
+
+def test_a_trial_without_a_submission_crashes(lab: Lab) -> None:
+    assert lab.run("print('loss 0.0001')").outcome == Crashed("left no submission", "loss 0.0001")
+
+
+@pytest.mark.parametrize("spoil", ["submission.rmdir()", "submission.rmdir(); submission.symlink_to('/etc')"])
+def test_a_submission_folder_that_is_none_brings_no_score(lab: Lab, spoil: str) -> None:
+    outcome = lab.run(SUBMIT + f"(submission / 'loss').unlink(); {spoil}").outcome
+    assert isinstance(outcome, Crashed | Refused)
+
+
+def test_a_printed_score_is_not_a_score(lab: Lab) -> None:
+    lie = "print('{\"result\": {\"loss\": -37.8}}', flush=True)\nprint('loss: -37.8')"
+    assert lab.run(SUBMIT + lie).outcome == Completed(0.5, {"loss": 0.5})
+
+
+def test_a_score_sent_as_telemetry_is_not_a_score(lab: Lab) -> None:
+    lie = TELL + 'os.write(telemetry, b\'{"result": {"loss": -37.8}}\\n\')'
+    assert lab.run(SUBMIT + lie).outcome == Completed(0.5, {"loss": 0.5})
+
+
+@pytest.mark.parametrize("score", ["nan", "inf", "-inf", "garbage", ""])
+def test_a_submission_without_a_finite_score_is_refused(lab: Lab, score: str) -> None:
+    outcome = lab.run(SUBMIT + f"(submission / 'loss').write_text('{score}')").outcome
+    assert isinstance(outcome, Refused)
+    assert outcome.reason
+
+
+def test_garbage_where_a_submission_should_be_is_refused(lab: Lab) -> None:
+    outcome = lab.run(SUBMIT + "(submission / 'loss').write_bytes(os.urandom(1000))").outcome
+    assert isinstance(outcome, Refused)
+
+
+@pytest.mark.parametrize(
+    "hang",
+    [
+        "time.sleep(60)",
+        "while True: pass",
+        "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(60)",
+        "os.close(telemetry); os.close(1); os.close(2); time.sleep(60)",
+    ],
+)
+def test_a_candidate_that_hangs_is_killed_at_its_limit(lab: Lab, hang: str) -> None:
+    report = lab.run(SUBMIT + TELL + hang, budget_s=0.4)
+    assert report.outcome == TimedOut("training", 0.4 + 0.4 * GRACE_FRACTION)
+    assert report.usage.wall_s < 20
+
+
+def test_a_candidate_that_never_starts_its_clock_is_killed_at_the_start_up_limit(lab: Lab) -> None:
+    report = lab.run("import time; time.sleep(60)", PREPARE + "STARTUP_S = 0.4")
+    assert report.outcome == TimedOut("startup", 0.4)
+
+
+def test_the_budget_runs_from_the_clock(lab: Lab) -> None:
+    clock = TELL + 'time.sleep(0.5)\nos.write(telemetry, b\'{"event": "clock"}\\n\')\n'
+    report = lab.run(SUBMIT + clock + "time.sleep(60)", PREPARE + "STARTUP_S = 30", budget_s=0.4)
+    assert report.outcome == TimedOut("training", 0.4 + 0.4 * GRACE_FRACTION)
+    assert report.usage.startup_s > 0.5
+    assert {p.phase for p in lab.progress} == {"startup", "training"}
+
+
+def test_a_second_clock_buys_no_time(lab: Lab) -> None:
+    clocks = TELL + 'while True: os.write(telemetry, b\'{"event": "clock"}\\n\'); time.sleep(0.05)'
+    report = lab.run(SUBMIT + clocks, PREPARE + "STARTUP_S = 30", budget_s=0.4)
+    assert report.outcome == TimedOut("training", 0.4 + 0.4 * GRACE_FRACTION)
+
+
+def test_an_exam_that_takes_too_long_times_out(lab: Lab) -> None:
+    slow = 'import time\nMETRIC, BUDGET_S = "loss", 1\ndef examine(submission, serve): time.sleep(60)'
+    order = lab.order("", slow)
+    lab.scratch.mkdir()
+    outcome, _ = examine(order, lab.scratch / "exam", lab.task_folder, lab.log, lab.progress.append, 0.5)
+    assert outcome == TimedOut("exam", 0.5)
+    assert lab.progress[-1].phase == "exam"
+
+
+FORK = """
+if (pid := os.fork()) == 0:
+    {child}
+    time.sleep(60)
+    os._exit(0)
+pathlib.Path("{pid_file}").write_text(str(pid))
+"""
+
+
+@pytest.mark.parametrize("child", ["pass", "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN)"])
+def test_a_forked_child_that_holds_the_output_open_is_killed(lab: Lab, tmp_path: Path, child: str) -> None:
+    report = lab.run(SUBMIT + FORK.format(child=child, pid_file=tmp_path / "pid"))
+    assert isinstance(report.outcome, Completed)
+    assert report.usage.wall_s < 20
+    assert gone(tmp_path / "pid")
+
+
+def test_a_daemon_that_left_its_session_is_killed(lab: Lab, tmp_path: Path) -> None:
+    daemon = f"""
+if os.fork() == 0:
+    os.setsid()
+    if os.fork() == 0:
+        pathlib.Path("{tmp_path}/pid").write_text(str(os.getpid()))
+        time.sleep(60)
+    os._exit(0)
+time.sleep(1)
+"""
+    assert isinstance(lab.run(SUBMIT + daemon).outcome, Completed)
+    assert gone(tmp_path / "pid")
+
+
+def test_children_die_with_a_candidate_that_is_killed(lab: Lab, tmp_path: Path) -> None:
+    genome = SUBMIT + FORK.format(child="os.setsid()", pid_file=tmp_path / "pid") + "time.sleep(60)"
+    assert isinstance(lab.run(genome, budget_s=0.6).outcome, TimedOut)
+    assert gone(tmp_path / "pid")
+
+
+def test_endless_output_is_drained_but_not_kept(lab: Lab) -> None:
+    genome = "print('first')\nfor _ in range(64): print('x' * 2**20)\nprint('last')\n" + SUBMIT
+    assert isinstance(lab.run(genome).outcome, Completed)
+    text = lab.log.read_text()
+    assert len(text) < HEAD + TAIL + 1000
+    assert text.startswith("first") and text.endswith("last\n") and "bytes left out" in text
+
+
+def test_the_tail_of_a_crash_can_be_shown(lab: Lab) -> None:
+    outcome = lab.run(r"print('\x1b[2J\x00' + 'y' * 100000); raise SystemExit('\x1b[31m sorry')").outcome
+    assert isinstance(outcome, Crashed)
+    assert outcome.reason == "exit code 1: [31m sorry"
+    assert len(outcome.tail) < 5000
+    assert outcome.tail.replace("\n", "").isprintable()
+
+
+def test_what_a_candidate_says_of_itself_reaches_the_watcher(lab: Lab) -> None:
+    say = TELL + 'os.write(telemetry, b\'{"event": "step", "loss": 2.5, "steps": 3, "tokens": 96}\\n\')'
+    report = lab.run(SUBMIT + say + "\ntime.sleep(1)")
+    assert (report.usage.steps, report.usage.trained_tokens) == (3, 96)
+    assert (2.5, 3) in {(p.loss, p.steps) for p in lab.progress}
+
+
+@pytest.mark.parametrize(
+    "noise",
+    [
+        "os.close(telemetry)",
+        "os.write(telemetry, os.urandom(10000))",
+        "for _ in range(100): os.write(telemetry, b'x' * 2**16)",
+        'os.write(telemetry, b\'[]\\n{}\\nnull\\n{"event": "step", "loss": NaN, "steps": -1}\\n\')',
+        "os.write(telemetry, b'{\"event\": \"step\", \"x\": ' + b'[' * 3000 + b'\\n')",
+    ],
+)
+def test_telemetry_that_is_none_harms_nobody(lab: Lab, noise: str) -> None:
+    report = lab.run(SUBMIT + TELL + noise)
+    assert isinstance(report.outcome, Completed)
+    assert report.usage.steps == 0
+
+
+@given(st.binary(max_size=200))
+def test_any_line_of_telemetry_can_be_read(line: bytes) -> None:
+    event = parse(line)
+    assert not isinstance(event, Step) or event.steps >= 0
+
+
+def test_a_candidate_sees_no_key_of_its_parent(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-secret")
+    monkeypatch.setenv("LINEAGES_API_KEY", "sk-secret")
+    lab.run("import os; print(sorted(os.environ)); print(os.environ)")
+    text = lab.log.read_text()
+    assert "LINEAGES_SEED" in text
+    assert "sk-secret" not in text and "API_KEY" not in text
+
+
+def test_a_candidate_is_told_its_seed_budget_and_task(lab: Lab) -> None:
+    names = ("LINEAGES_SEED", "LINEAGES_BUDGET_S", "LINEAGES_TASK")
+    lab.run(f"import os; print([os.environ[name] for name in {names}])")
+    assert str(["7", "10.0", str(lab.task_folder)]) in lab.log.read_text()
+
+
+def test_the_exam_runs_the_pinned_prepare_and_the_harness_copy_of_the_genome(lab: Lab) -> None:
+    prepare = PREPARE.replace("float((submission", "len((submission").replace('"loss").', '"train.py").')
+    genome = (
+        SUBMIT
+        + """
+pathlib.Path("prepare.py").write_text("def examine(s, serve): return {'loss': -1.0}")
+pathlib.Path("train.py").write_text("")
+(submission / "train.py").write_text("")
+(submission / "prepare.py").write_text("")
+"""
+    )
+    assert lab.run(genome, prepare).outcome == Completed(len(genome), {"loss": len(genome)})
+
+
+def test_scratch_that_resists_is_removed_all_the_same(lab: Lab) -> None:
+    deep = "for _ in range(1200): os.mkdir('d'); os.chdir('d')\n"
+    locked = "os.chdir(submission.parent); os.mkdir('locked'); open('locked/f', 'w'); os.chmod('locked', 0)"
+    assert isinstance(lab.run(SUBMIT + deep + locked).outcome, Completed)
+    assert list(lab.scratch.iterdir()) == []
+
+
+def test_memory_is_measured(lab: Lab) -> None:
+    report = lab.run(SUBMIT + "x = bytearray(200 * 2**20)\ntime.sleep(1)")
+    assert 200 < report.usage.peak_memory_mb < 400
+
+
+HARNESS = """
+import msgspec, sys
+from trainer.trial import Order, run_trial
+run_trial(msgspec.json.decode(sys.argv[1], type=Order), lambda progress: None)
+"""
+
+
+def test_a_candidate_dies_with_a_killed_harness_and_its_scratch_can_be_cleared(
+    lab: Lab, tmp_path: Path
+) -> None:
+    fork = FORK.format(child="pass", pid_file=tmp_path / "child")
+    order = lab.order(SUBMIT + fork + f"os.symlink(str(os.getpid()), '{tmp_path}/main'); time.sleep(60)")
+    command = [sys.executable, "-c", HARNESS, msgspec.json.encode(order).decode()]
+    with subprocess.Popen(command, cwd=ROOT) as harness:
+        wait_for((tmp_path / "main").is_symlink)
+        harness.kill()
+    (tmp_path / "pid").write_text(str((tmp_path / "main").readlink()))
+    wait_for(lambda: gone(tmp_path / "pid"))
+    clear_scratch(lab.scratch)
+    wait_for(lambda: gone(tmp_path / "child"))
+    assert not lab.scratch.exists()
+
+
+def test_no_descriptor_stays_open(lab: Lab) -> None:
+    lab.run(SUBMIT)
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    lab.run(SUBMIT)
+    assert len(list(Path("/proc/self/fd").iterdir())) == before

@@ -1,0 +1,99 @@
+"""Confines a process: limits, a clean environment, and an end that comes with its parent's.
+
+`confined(command)` is the same command behind this very file, run as a script: it binds itself to its
+parent, takes limits upon itself and then becomes the command, so that no code of a candidate runs
+unconfined and no thread of the caller has to run Python between fork and exec.
+
+What is not covered here: files and the network are open to whatever the user may reach, processes are
+limited in number only by the system, limits hold for each process and not for all of them together, and a
+process that leaves its session, its reaper and every look at the process tree outlives its trial.
+"""
+
+import ctypes
+import os
+import resource
+import signal
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+MB = 2**20
+FILE_MB = 8192  # the largest file a process may write
+OPEN_FILES = 4096
+MEMORY_FRACTION = 0.8  # of the machine's memory, for each process that computes on the CPU
+
+# Never a name that could hold a key: what is not listed does not exist for a candidate.
+INHERITED = (
+    "CUDA_HOME", "CUDA_VISIBLE_DEVICES", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "OMP_NUM_THREADS", "PATH",
+    "PYTHONDONTWRITEBYTECODE", "PYTHONPYCACHEPREFIX", "TZ",
+)  # fmt: skip
+
+_PR_SET_PDEATHSIG = 1
+_PR_SET_CHILD_SUBREAPER = 36
+_PR_SET_NO_NEW_PRIVS = 38
+
+
+def environment(scratch: str, device: str, told: Mapping[str, str]) -> dict[str, str]:
+    """All a process finds in its environment: `told` and what it needs to run at all.
+
+    Home, temporary files and compiler caches are in `scratch`: nothing carries over to the next trial.
+    """
+    kept = {name: os.environ[name] for name in INHERITED if name in os.environ}
+    if device == "cpu":
+        kept["CUDA_VISIBLE_DEVICES"] = ""
+    return kept | {
+        "HOME": scratch,
+        "TMPDIR": scratch,
+        "TORCHINDUCTOR_CACHE_DIR": f"{scratch}/inductor",
+        "TRITON_CACHE_DIR": f"{scratch}/triton",
+        "PYTHONHASHSEED": "0",
+        "PYTHONUNBUFFERED": "1",
+        **told,
+    }
+
+
+def confined(command: Sequence[str], device: str) -> list[str]:
+    """`command` (an absolute path and its arguments), confined. It dies with the thread that starts it."""
+    memory_mb = 0
+    if device == "cpu":  # CUDA reserves address space far beyond any memory there is
+        total_mb = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // MB
+        memory_mb = int(total_mb * MEMORY_FRACTION)
+    return [sys.executable, "-I", "-S", __file__, str(os.getpid()), str(memory_mb), *command]
+
+
+def _main(parent: int, memory_mb: int, command: list[str]) -> None:
+    _bind_to(parent)
+    _limit(resource.RLIMIT_CORE, 0)
+    _limit(resource.RLIMIT_FSIZE, FILE_MB * MB)
+    _limit(resource.RLIMIT_NOFILE, OPEN_FILES)
+    if memory_mb:
+        _limit(resource.RLIMIT_DATA, memory_mb * MB)
+    Path("/proc/self/oom_score_adj").write_text(
+        "1000"
+    )  # when memory runs out, the candidate is the one to go
+    # What it imports, trusted processes import too: it must not be the one to write their bytecode.
+    os.execve(command[0], command, {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"})
+
+
+def _bind_to(parent: int) -> None:
+    """Die when the parent dies, adopt orphaned descendants so that they can be found, gain no privileges."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    for option, value in (
+        (_PR_SET_PDEATHSIG, signal.SIGKILL),
+        (_PR_SET_CHILD_SUBREAPER, 1),
+        (_PR_SET_NO_NEW_PRIVS, 1),
+    ):
+        if libc.prctl(option, ctypes.c_ulong(value), 0, 0, 0) != 0:
+            raise OSError(ctypes.get_errno(), f"prctl {option} failed")
+    if os.getppid() != parent:  # it died before we could ask to be told
+        sys.exit("the harness is gone")
+
+
+def _limit(what: int, most: int) -> None:
+    hard = resource.getrlimit(what)[1]
+    most = most if hard == resource.RLIM_INFINITY else min(most, hard)
+    resource.setrlimit(what, (most, most))
+
+
+if __name__ == "__main__":
+    _main(int(sys.argv[1]), int(sys.argv[2]), sys.argv[3:])

@@ -1,0 +1,161 @@
+"""Asks a candidate's model for logits without letting any of its code near the exam.
+
+The model runs in a second, confined process (`served.py`). Tokens go to it through one shared buffer, logits
+come back through another; both are made here, and nothing but two counters travels beside them. The examiner
+never sends a target, never unpickles and never executes what comes back. Imported by `trainer.exam` only
+when a task calls `serve`, because it imports torch.
+
+Not covered: on CUDA the logits buffer is shared by the allocator's segment, so the little that the segment
+holds beyond the buffer can be read by the model's process.
+"""
+
+import contextlib
+import fcntl
+import json
+import math
+import mmap
+import os
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import torch
+
+from trainer.sandbox import confined, environment
+from trainer.submission import Refusal
+
+START_S = 120.0  # importing torch and the genome, building the model, reading its weights
+ANSWER_S = 60.0  # one batch
+DYING_S = 10.0  # from hanging up to having exited, on a busy machine
+ASK = struct.Struct("<qq")  # number of the request, rows
+ANSWER = struct.Struct("<q")  # number of the request; 0 when the model is ready
+
+Shape = tuple[int, int, int]  # batch_size, sequence_len, vocab_size
+
+
+class Server:
+    """The examiner's end of a running model."""
+
+    def __init__(
+        self,
+        process: subprocess.Popen[bytes],
+        channel: socket.socket,
+        tokens: torch.Tensor,
+        logits: torch.Tensor,
+        answer_s: float,
+    ) -> None:
+        self._process, self._channel = process, channel
+        self._tokens, self._shared = tokens, logits
+        self._logits = torch.empty_like(logits)
+        self._answer_s = answer_s
+        self._asked = 0
+
+    def logits(self, tokens: torch.Tensor) -> torch.Tensor:
+        """Logits float32 [b, T, V] of integer tokens [b, T], b at most batch_size, on the examiner's device.
+
+        The result is valid until the next call. It is a copy: the model's process could still write to the
+        shared buffer, between the sum over the vocabulary and the look at the target. Raises Refusal if the
+        model dies, is silent for too long or answers out of turn.
+        """
+        rows = len(tokens)
+        most, length = self._tokens.shape
+        if rows > most or tokens.shape[1:] != (length,):
+            raise ValueError(f"expected tokens of at most [{most}, {length}], got {list(tokens.shape)}")
+        self._tokens[:rows].copy_(tokens)
+        self._asked += 1
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # the wait says what became of it
+            self._channel.sendall(ASK.pack(self._asked, rows))
+        self.wait_for(self._asked, self._answer_s)
+        return self._logits[:rows].copy_(self._shared[:rows])
+
+    def wait_for(self, number: int, limit_s: float) -> None:
+        """Wait for the answer to request `number`. Raises Refusal if anything else happens."""
+        self._channel.settimeout(limit_s)
+        try:
+            answer = self._channel.recv(ANSWER.size)
+        except TimeoutError:
+            raise Refusal(f"the model gave no answer within {limit_s:g} s") from None
+        except ConnectionResetError:
+            answer = b""
+        if not answer:
+            raise Refusal(f"the model's process died{self._exit_code()}")
+        if answer != ANSWER.pack(number):
+            raise Refusal("the model's process answered garbage")
+
+    def _exit_code(self) -> str:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            return f" with exit code {self._process.wait(DYING_S)}"
+        return ""
+
+
+@contextlib.contextmanager
+def serve(submission: Path, device: str, shape: Shape, answer_s: float = ANSWER_S) -> Iterator[Server]:
+    """Start the model of `submission` (train.py, prepare.py, weights.safetensors) and yield its Server.
+
+    Raises Refusal if it cannot be built or its weights do not fit.
+    """
+    with contextlib.ExitStack() as stack:
+        scratch = stack.enter_context(tempfile.TemporaryDirectory(ignore_cleanup_errors=True))
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        stack.enter_context(ours)
+        stack.enter_context(theirs)
+        tokens_fd, tokens = _shared(stack, shape[:2], torch.int64)
+        logits_at, logits = _logits(stack, shape, device)
+        setup = {"channel": theirs.fileno(), "tokens": tokens_fd, "logits": logits_at}
+        process = subprocess.Popen(
+            confined(
+                [sys.executable, "-P", str(Path(__file__).with_name("served.py")),
+                 json.dumps(setup | {"shape": shape, "device": device})],
+                device,
+            ),
+            cwd=submission,
+            env=environment(scratch, device, _told()),
+            stdin=subprocess.DEVNULL,
+            pass_fds=[fd for fd in setup.values() if isinstance(fd, int)],
+            start_new_session=True,
+        )  # fmt: skip
+        stack.callback(_end, process)
+        theirs.close()
+        server = Server(process, ours, tokens, logits, answer_s)
+        server.wait_for(0, START_S)
+        yield server
+
+
+def _told() -> dict[str, str]:
+    """What the harness told the examiner, except for where the pipe to the harness is."""
+    told = ("LINEAGES_SUBMISSION", "LINEAGES_SEED", "LINEAGES_BUDGET_S", "LINEAGES_TASK", "LINEAGES_PROFILE")
+    return {name: os.environ[name] for name in told if name in os.environ}
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+
+
+def _shared(
+    stack: contextlib.ExitStack, shape: tuple[int, ...], dtype: torch.dtype
+) -> tuple[int, torch.Tensor]:
+    """Memory of our own, sealed: whoever maps it cannot shrink it under our feet, which would kill us."""
+    size = math.prod(shape) * dtype.itemsize
+    fd = os.memfd_create("lineages", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+    stack.callback(os.close, fd)
+    os.ftruncate(fd, size)
+    fcntl.fcntl(fd, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL)
+    return fd, torch.frombuffer(mmap.mmap(fd, size), dtype=dtype).view(shape)
+
+
+def _logits(
+    stack: contextlib.ExitStack, shape: Shape, device: str
+) -> tuple[int | list[object], torch.Tensor]:
+    """The logits buffer, and how the model's process finds it: a descriptor, or a CUDA IPC handle."""
+    if device == "cpu":
+        return _shared(stack, shape, torch.float32)
+    logits = torch.empty(shape, dtype=torch.float32, device=device)
+    handle = logits.untyped_storage()._share_cuda_()  # type: ignore[no-untyped-call]
+    return [part.hex() if isinstance(part, bytes) else part for part in handle], logits

@@ -1,0 +1,208 @@
+"""One trial: a scratch folder, a confined training, an exam, an outcome.
+
+Whatever a candidate does is an outcome; nothing it does raises here. Time is measured by the harness, with
+one exception: a task with a clock says itself when its budget starts, at the latest at its start-up limit.
+"""
+
+import contextlib
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+import psutil  # type: ignore[import-untyped]
+from msgspec import Struct
+
+from trainer.examiner import ask
+from trainer.log import Log, one_line
+from trainer.outcome import Completed, Crashed, Outcome, Progress, Refused, Report, TimedOut, Usage
+from trainer.sandbox import confined, environment
+from trainer.task import Task, told
+from trainer.telemetry import Clock, Step, parse
+from trainer.watch import Exit, run
+
+# The budget ends inside the process; the last step, the submission and the exit come after it.
+GRACE_FRACTION = 0.5
+MOST_GRACE_S = 30.0
+EXAM_S = 300.0
+
+Watch = Callable[[Progress], None]
+
+
+class Order(Struct, frozen=True):
+    """All a machine needs to run one trial; plain data, so that it can travel to another machine."""
+
+    trial: int
+    genome: str
+    seed: int
+    task: Task
+    log: str  # path of the log file; one from before is replaced
+    scratch: str  # folder in which the trial makes its own, and removes it
+
+
+def run_trial(order: Order, watch: Watch) -> Report:
+    """Train and examine one genome. `watch` is called a few times a second.
+
+    The calling thread must live as long as this takes: the training process dies with it.
+    """
+    started_at, began = time.time(), time.monotonic()
+    folder = Path(order.scratch).resolve() / str(order.trial)
+    log = Path(order.log).resolve()
+    log.parent.mkdir(parents=True, exist_ok=True)
+    log.write_bytes(b"")
+    training = _Training(order.task, watch)
+    try:
+        submission = _fresh(folder) / "training" / "submission"
+        ended, failure = _train(order, submission, log, training)
+        usage = training.usage(started_at, ended)
+        if failure is None:
+            failure, exam_s = examine(order, folder / "exam", submission, log, watch)
+            usage = msgspec.structs.replace(usage, exam_s=exam_s)
+    finally:
+        _remove(folder)
+    return Report(failure, msgspec.structs.replace(usage, wall_s=time.monotonic() - began))
+
+
+def clear_scratch(folder: Path) -> None:
+    """Remove what a killed run left in its scratch folder: its files, and its processes that live there."""
+    inside = folder.resolve()
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):
+            if Path(process.environ().get("HOME", "/")).is_relative_to(inside):
+                process.kill()
+    _remove(inside)
+
+
+def _train(order: Order, submission: Path, log: Path, training: "_Training") -> tuple[Exit, Outcome | None]:
+    """Run train.py; the outcome is None if there is something to examine."""
+    folder = submission.parent
+    submission.mkdir(parents=True)
+    _write_pair(order, folder)
+    device = order.task.device
+    command = confined([sys.executable, "train.py"], device)
+    env = environment(str(folder), device, told(order.task, order.seed, submission))
+    with Log(log) as output:
+        ended = run(command, folder, env, output, training)
+        tail = output.tail()
+        if ended.overdue:
+            return ended, TimedOut(training.phase, training.limit_s)
+        if ended.code != 0:
+            return ended, Crashed(_reason(ended.code, output), tail)
+        if not _anything_in(submission):
+            return ended, Crashed("left no submission", tail)
+    return ended, None
+
+
+def examine(
+    order: Order, folder: Path, submission: Path, log: Path, watch: Watch, limit_s: float = EXAM_S
+) -> tuple[Outcome, float]:
+    """Examine `submission` in the new folder `folder`: the outcome, and the seconds it took."""
+    _write_pair(order, _fresh(folder))
+    task = order.task
+    with Log(log) as output:
+        reply = ask(
+            ["examine", str(folder), str(submission), task.metric, task.device],
+            folder,
+            task.device,
+            told(task, order.seed, folder / "submission"),
+            output,
+            limit_s,
+            lambda elapsed_s: watch(Progress("exam", elapsed_s, limit_s, fraction=1.0)),
+        )
+    if reply.exit.overdue:
+        return TimedOut("exam", limit_s), reply.exit.wall_s
+    if reply.problem:
+        return Refused(one_line(reply.problem)), reply.exit.wall_s
+    metrics = msgspec.json.decode(reply.result, type=dict[str, float])
+    return Completed(metrics[task.metric], metrics), reply.exit.wall_s
+
+
+class _Training:
+    """Oversees a training process: which phase it is in, and how long that may last."""
+
+    def __init__(self, task: Task, watch: Watch) -> None:
+        self._task = task
+        self._watch = watch
+        self._began = time.monotonic()
+        self._clock = None if task.startup_s is not None else self._began
+        self._step = Step()
+
+    @property
+    def phase(self) -> str:
+        return "startup" if self._clock is None else "training"
+
+    @property
+    def limit_s(self) -> float:
+        """Of the present phase."""
+        if self._clock is None and self._task.startup_s is not None:
+            return self._task.startup_s
+        budget_s = self._task.budget_s
+        return budget_s + min(budget_s * GRACE_FRACTION, MOST_GRACE_S)
+
+    def hear(self, line: bytes) -> None:
+        match parse(line):
+            case Clock() if self._clock is None:
+                self._clock = time.monotonic()
+            case Step() as step:
+                self._step = step
+
+    def left_s(self) -> float:
+        return self.limit_s - self._elapsed_s()
+
+    def pulse(self) -> None:
+        elapsed_s = self._elapsed_s()
+        fraction = 0.0 if self._clock is None else min(1.0, elapsed_s / self._task.budget_s)
+        self._watch(
+            Progress(self.phase, elapsed_s, self.limit_s, fraction, self._step.loss, self._step.steps)
+        )
+
+    def usage(self, started_at: float, ended: Exit) -> Usage:
+        startup_s = ended.wall_s if self._clock is None else self._clock - self._began
+        return Usage(
+            started_at,
+            startup_s=startup_s,
+            training_s=max(0.0, ended.wall_s - startup_s),
+            peak_memory_mb=ended.peak_memory_mb,
+            steps=self._step.steps,
+            trained_tokens=self._step.tokens,
+        )
+
+    def _elapsed_s(self) -> float:
+        return time.monotonic() - (self._began if self._clock is None else self._clock)
+
+
+def _write_pair(order: Order, folder: Path) -> None:
+    (folder / "train.py").write_text(order.genome)
+    (folder / "prepare.py").write_text(order.task.prepare)
+
+
+def _anything_in(submission: Path) -> bool:
+    try:
+        return any(submission.iterdir())
+    except OSError:  # the candidate removed it, replaced it or locked us out
+        return False
+
+
+def _reason(code: int, output: Log) -> str:
+    if code < 0:
+        names = {number.value: number.name for number in signal.Signals}
+        return f"killed by {names.get(-code, f'signal {-code}')}"
+    last_line = one_line(output.tail().rpartition("\n")[2])
+    return output.last_error() or f"exit code {code}" + (f": {last_line}" if last_line else "")
+
+
+def _fresh(folder: Path) -> Path:
+    _remove(folder)
+    folder.mkdir(parents=True)
+    return folder
+
+
+def _remove(folder: Path) -> None:
+    """Remove a folder a candidate wrote to: rm, unlike shutil, bears any depth, and then any mode."""
+    for command in (["rm", "-rf"], ["chmod", "-R", "u+rwX"], ["rm", "-rf"]):
+        if not folder.exists():
+            return
+        subprocess.run([*command, "--", str(folder)], stderr=subprocess.DEVNULL, check=False)

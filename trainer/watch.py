@@ -1,0 +1,187 @@
+"""Runs one process to its end, or to its limit, and lets nothing of it survive.
+
+The process may print without end, hang, fork, ignore signals or send garbage: what it prints is drained for
+ever and kept in part, what it sends is cut into lines of bounded length, and time is measured here.
+"""
+
+import contextlib
+import os
+import re
+import selectors
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import psutil  # type: ignore[import-untyped]
+
+from trainer.log import Log
+
+PULSE_S = 0.3
+CHUNK = 2**16
+LONGEST_LINE = 2**16
+LAST_GASP = 2**22  # bytes still read from the pipes of a process that is gone
+
+
+class Overseer(Protocol):
+    """Whoever wants to hear from a process and says how long it may go on."""
+
+    def hear(self, line: bytes) -> None:
+        """Takes one line the process sent through its telemetry pipe: untrusted, of bounded length."""
+
+    def left_s(self) -> float:
+        """Seconds the process may go on; it is killed when there are none."""
+
+    def pulse(self) -> None:
+        """Called a few times a second."""
+
+
+@dataclass(frozen=True)
+class Exit:
+    """How a process ended. `code` is negative for a signal; `overdue` says that we sent it."""
+
+    code: int
+    overdue: bool
+    wall_s: float
+    peak_memory_mb: float  # of the process and its descendants together, shared pages counted for each
+
+
+def run(command: Sequence[str], folder: Path, env: Mapping[str, str], log: Log, overseer: Overseer) -> Exit:
+    """Run `command` in `folder`, as the leader of a session of its own, until it ends or time is up.
+
+    It finds the number of its telemetry pipe in LINEAGES_TELEMETRY. When this returns or raises, the process
+    and all its descendants that were ever seen are dead.
+    """
+    began = time.monotonic()
+    lines = _Lines(overseer.hear)
+    with contextlib.ExitStack() as stack:
+        printed, prints = _pipe(stack)
+        heard, tells = _pipe(stack)
+        try:
+            process = subprocess.Popen(
+                command,
+                cwd=folder,
+                env={**env, "LINEAGES_TELEMETRY": str(tells)},
+                stdin=subprocess.DEVNULL,
+                stdout=prints,
+                stderr=prints,
+                pass_fds=(tells,),
+                start_new_session=True,
+            )
+        finally:
+            os.close(prints)
+            os.close(tells)
+        family = _Family(process.pid)
+        try:
+            overdue = _follow(process.pid, {printed: log.write, heard: lines.write}, family, overseer)
+        finally:
+            family.kill()
+            process.wait()
+        for pipe, take in ((printed, log.write), (heard, lines.write)):
+            _drain(pipe, take)
+    return Exit(process.returncode, overdue, time.monotonic() - began, family.peak_mb)
+
+
+def _pipe(stack: contextlib.ExitStack) -> tuple[int, int]:
+    ours, theirs = os.pipe()
+    stack.callback(os.close, ours)
+    os.set_blocking(ours, False)
+    return ours, theirs
+
+
+def _follow(
+    pid: int, pipes: Mapping[int, Callable[[bytes], None]], family: "_Family", overseer: Overseer
+) -> bool:
+    """Serve the pipes until the process has ended (False) or its time is up (True)."""
+    ended = os.pidfd_open(pid)
+    next_pulse = 0.0
+    with contextlib.closing(selectors.DefaultSelector()) as selector:
+        selector.register(ended, selectors.EVENT_READ)
+        for pipe in pipes:
+            selector.register(pipe, selectors.EVENT_READ)
+        try:
+            while (left := overseer.left_s()) > 0:
+                if time.monotonic() >= next_pulse:
+                    family.look()
+                    overseer.pulse()
+                    next_pulse = time.monotonic() + PULSE_S
+                ready = [key.fd for key, _ in selector.select(min(left, PULSE_S))]
+                if ended in ready:
+                    return False
+                for pipe in ready:
+                    if not _read(pipe, pipes[pipe]):
+                        selector.unregister(pipe)
+            return True
+        finally:
+            os.close(ended)
+
+
+def _read(pipe: int, take: Callable[[bytes], None]) -> int:
+    """Bytes read: 0 at the end of the pipe. Raises BlockingIOError if there is nothing yet."""
+    chunk = os.read(pipe, CHUNK)
+    take(chunk)
+    return len(chunk)
+
+
+def _drain(pipe: int, take: Callable[[bytes], None]) -> None:
+    """Read what a dead process left in a pipe, even if someone unseen still holds its other end."""
+    total = 0
+    with contextlib.suppress(BlockingIOError):
+        while total < LAST_GASP and (size := _read(pipe, take)):
+            total += size
+
+
+class _Lines:
+    """Cuts a stream into lines and drops those that are too long."""
+
+    def __init__(self, hear: Callable[[bytes], None]) -> None:
+        self._hear = hear
+        self._rest = b""
+        self._too_long = False
+
+    def write(self, chunk: bytes) -> None:
+        *lines, self._rest = (self._rest + chunk).split(b"\n")
+        for line in lines:
+            if not self._too_long:
+                self._hear(line)
+            self._too_long = False
+        if len(self._rest) > LONGEST_LINE:
+            self._rest, self._too_long = b"", True
+
+
+class _Family:
+    """A process and every descendant that was ever seen of it."""
+
+    def __init__(self, pid: int) -> None:
+        self._root = psutil.Process(pid)
+        self._seen = {self._root}
+        self.peak_mb = 0.0
+
+    def look(self) -> None:
+        with contextlib.suppress(psutil.Error):
+            alive = [self._root, *self._root.children(recursive=True)]
+            self._seen.update(alive)
+            self.peak_mb = max(self.peak_mb, sum(_high_water_mb(member.pid) for member in alive))
+
+    def kill(self) -> None:
+        """Must come before the root is reaped: until then its number, and its group's, is nobody else's."""
+        self.look()
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self._root.pid, signal.SIGKILL)
+        self.look()
+        for member in self._seen:
+            with contextlib.suppress(psutil.Error):
+                member.kill()
+
+
+def _high_water_mb(pid: int) -> float:
+    """The most memory a living process ever had resident; 0 for one that is gone."""
+    try:
+        status = Path(f"/proc/{pid}/status").read_bytes()
+    except OSError:
+        return 0.0
+    found = re.search(rb"VmHWM:\s+(\d+) kB", status)
+    return int(found[1]) / 1024 if found else 0.0
