@@ -15,10 +15,12 @@ from pathlib import Path
 from types import ModuleType, SimpleNamespace
 
 import numpy as np
+import pyarrow  # type: ignore[import-untyped]
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pyarrow import parquet
 from safetensors.torch import load_model
 
 import prepare
@@ -146,6 +148,14 @@ def test_the_rows_on_disk_decode_to_their_documents(tmp_path: Path) -> None:
 
 
 # The corpus and the cache
+
+
+def test_shards_are_read_in_groups_that_stay_within_a_row_group(tmp_path: Path) -> None:
+    texts = [f"document {n}" for n in range(700)]
+    parquet.write_table(pyarrow.table({"text": texts}), tmp_path / "shard.parquet", row_group_size=300)
+    groups = list(prepare._texts([parquet.ParquetFile(tmp_path / "shard.parquet")]))
+    assert [len(group) for group in groups] == [128, 128, 44, 128, 128, 44, 100]
+    assert [text for group in groups for text in group] == texts
 
 
 def test_no_file_is_both_trained_on_and_held_out() -> None:
