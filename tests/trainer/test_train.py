@@ -1,0 +1,318 @@
+"""The first genome: what it promises (causal, submits, fails fast), and that its parts do as they say."""
+
+import importlib.util
+import math
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from safetensors.torch import load_file
+
+from population import genome
+from population.records import Knob
+from trainer.hardware import Machine, sizing
+
+ROOT = Path(__file__).resolve().parents[2]
+TEXT = (ROOT / "trainer" / "train.py").read_text()
+LAPTOP = Machine(device="cpu", gpu="", gpu_memory_mib=0, cores=2, memory_mib=8_000)
+SMALL = {**sizing("cpu", LAPTOP), "DEPTH": 3, "ASPECT_RATIO": 16, "WINDOW_PATTERN": "SL", "BATCH_SIZE": 4}
+
+Load = Callable[..., Any]
+
+
+@pytest.fixture(scope="module")
+def load(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Load]:
+    """Imports train.py, with these constants, beside the real prepare.py of a profile."""
+
+    def loaded(profile: str = "cpu", **constants: Knob) -> ModuleType:
+        patch.setenv("LINEAGES_PROFILE", profile)
+        path = tmp_path_factory.mktemp("genome") / "train.py"
+        path.write_text(genome.rewrite(TEXT, constants))
+        imported("prepare", ROOT / "prepare.py", patch)
+        return imported("train", path, patch)
+
+    with pytest.MonkeyPatch.context() as patch:
+        yield loaded
+
+
+def imported(name: str, path: Path, patch: pytest.MonkeyPatch) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(name, path)
+    assert spec and spec.loader
+    module = importlib.util.module_from_spec(spec)
+    patch.setitem(sys.modules, name, module)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="module")
+def train(load: Load) -> Any:
+    return load(**SMALL)
+
+
+def awake(train: Any) -> torch.nn.Module:
+    """A model in which every parameter matters; at first, much of it is multiplied by zero."""
+    model: torch.nn.Module = train.build_model()
+    for parameter in model.parameters():
+        torch.nn.init.normal_(parameter, std=0.3)
+    return model
+
+
+def tokens(train: Any, rows: int = 2, length: int | None = None) -> torch.Tensor:
+    return torch.randint(train.prepare.VOCAB_SIZE, (rows, length or train.prepare.SEQUENCE_LEN))
+
+
+# --- the contract ------------------------------------------------------------------------------------------
+
+
+def run(folder: Path, text: str, budget_s: float = 2.0) -> subprocess.CompletedProcess[str]:
+    """A training process in a folder of its own, on rows in which every token follows from the last."""
+    (folder / "train.py").write_text(text)
+    (folder / "prepare.py").write_text((ROOT / "prepare.py").read_text())
+    rows = (np.arange(129) + np.arange(512)[:, None]) % 512
+    (folder / "data" / "cpu").mkdir(parents=True)
+    (folder / "data" / "cpu" / "rows.u16").write_bytes(rows.astype("<u2").tobytes())
+    told = {"LINEAGES_PROFILE": "cpu", "LINEAGES_TASK": str(folder), "LINEAGES_BUDGET_S": str(budget_s)}
+    told["OMP_NUM_THREADS"] = "1"  # of a busy machine, more would wait for each other
+    return subprocess.run(
+        [sys.executable, "train.py"], cwd=folder, env=os.environ | told, capture_output=True, text=True
+    )
+
+
+def test_a_trial_trains_and_leaves_weights_that_the_model_takes(tmp_path: Path, train: Any) -> None:
+    done = run(tmp_path, genome.rewrite(TEXT, SMALL))
+    assert done.returncode == 0, done.stderr
+    model = train.build_model()
+    start = {name: parameter.clone() for name, parameter in model.state_dict().items()}
+    weights = load_file(tmp_path / "submission" / "weights.safetensors")
+    model.load_state_dict(weights)
+    assert all(weight.isfinite().all() for weight in weights.values())
+    assert not all(torch.equal(start[name], weight) for name, weight in weights.items())
+    sequence = torch.arange(129)[None]
+    with torch.no_grad():
+        loss = train.cross_entropy(model, sequence[:, :-1], sequence[:, 1:])
+    assert loss < math.log(512)
+
+
+@pytest.mark.parametrize(
+    ("constant", "value"),
+    [("SOFTCAP", 'float("nan")'), ("UNEMBEDDING_STD", "1000.0")],
+    ids=["nan", "exploded"],
+)
+def test_a_lost_loss_ends_training_at_once_and_says_so(tmp_path: Path, constant: str, value: str) -> None:
+    default = genome.constants(TEXT)[constant].value
+    text = genome.rewrite(TEXT, SMALL).replace(f"{constant} = {default}", f"{constant} = {value}")
+    done = run(tmp_path, text, budget_s=120.0)
+    assert done.returncode == 1
+    assert done.stderr.startswith("training failed: the loss is ")
+    assert not (tmp_path / "submission").exists()
+
+
+def test_importing_draws_no_random_number_and_starts_no_clock(load: Load) -> None:
+    train = load(**SMALL)
+    assert train.prepare._run.started is None
+    assert torch.equal(torch.get_rng_state(), torch.manual_seed(train.prepare.SEED).get_state())
+
+
+@pytest.mark.parametrize("pattern", ["L", "SSSSL"])
+def test_the_future_does_not_change_the_present(load: Load, pattern: str) -> None:
+    train = load(**SMALL | {"WINDOW_PATTERN": pattern})
+    model, before = awake(train), tokens(train)
+    after = before.clone()
+    after[:, 70:] = tokens(train)[:, 70:]
+    with torch.no_grad():
+        old, new = model(before), model(after)
+    assert torch.equal(old[:, :70], new[:, :70])
+    assert not torch.isclose(old[:, 70:], new[:, 70:]).all(-1).any()
+
+
+@given(length=st.integers(1, 128))
+@settings(max_examples=10, deadline=None)
+def test_a_beginning_alone_gets_the_logits_it_has_in_the_whole(train: Any, length: int) -> None:
+    model, row = awake(train), tokens(train)
+    with torch.no_grad():
+        torch.testing.assert_close(model(row[:, :length]), model(row)[:, :length], atol=1e-3, rtol=1e-3)
+
+
+def test_logits_are_float32_and_capped(train: Any) -> None:
+    logits = awake(train)(tokens(train, rows=3))
+    assert logits.shape == (3, 128, 512)
+    assert logits.dtype == torch.float32
+    assert logits.abs().max() <= train.SOFTCAP
+
+
+def test_the_first_guess_is_all_but_uniform(train: Any) -> None:
+    loss = train.cross_entropy(train.build_model(), tokens(train), tokens(train))
+    assert loss.item() == pytest.approx(math.log(512), rel=0.01)
+
+
+def test_the_model_of_an_h100_is_built_without_memory(load: Load) -> None:
+    train = load("h100")
+    with torch.device("meta"):
+        model = train.build_model()
+        logits = model(torch.zeros(2, 2048, dtype=torch.long))
+    tensors = [*model.parameters(), *model.buffers()]
+    assert {tensor.device.type for tensor in tensors} == {"meta"}
+    assert logits.shape == (2, 2048, 8192)
+    assert 50e6 < sum(parameter.numel() for parameter in model.parameters()) < 90e6
+
+
+def test_tables_and_masks_are_no_part_of_a_submission(train: Any) -> None:
+    model = train.build_model()
+    assert model.state_dict().keys() == dict(model.named_parameters()).keys()
+
+
+# --- the knobs ---------------------------------------------------------------------------------------------
+
+CARDS = [0, 4_000, 8_000, 12_000, 16_000, 24_000, 40_000, 80_000]
+MACHINES = [Machine("cuda" if mib else "cpu", "a card" if mib else "", mib, 2, 8_000) for mib in CARDS]
+
+
+@pytest.mark.parametrize("machine", MACHINES, ids=lambda machine: f"{machine.gpu_memory_mib}MiB")
+@pytest.mark.parametrize("profile", ["h100", "gpu", "cpu"])
+def test_a_sized_genome_keeps_to_its_own_ranges(profile: str, machine: Machine) -> None:
+    sized = genome.rewrite(TEXT, sizing(profile, machine))  # KeyError for a name that is no constant
+    assert genome.holds(sized, {})
+    for constant in genome.constants(sized).values():
+        match constant.range:
+            case genome.Interval(low, high):
+                assert isinstance(constant.value, int | float) and low <= constant.value <= high, constant
+            case genome.Choices(values):
+                assert constant.value in values, constant
+            case genome.Fixed():
+                pass
+            case None:
+                assert constant.name == "POLAR_EXPRESS"
+
+
+def test_the_width_is_rounded_up_to_whole_heads(load: Load) -> None:
+    assert load().WIDTH == 640
+    assert load(DEPTH=1, ASPECT_RATIO=16, HEAD_DIM=32, GATE_CHANNELS=8).WIDTH == 32
+
+
+def test_rates_are_flat_and_then_fall_to_their_last_share(train: Any) -> None:
+    assert [train.rate_at(progress) for progress in (0, 1 - train.WARMDOWN)] == [1.0, 1.0]
+    assert train.rate_at(1 - train.WARMDOWN / 2) == pytest.approx((1 + train.FINAL_LR) / 2)
+    assert train.rate_at(1.0) == pytest.approx(train.FINAL_LR)
+
+
+# --- attention ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("length", [1, 5, 16, 128])
+@pytest.mark.parametrize("positions", [1, 16, 128])
+def test_a_window_attends_as_the_definition_does(train: Any, length: int, positions: int) -> None:
+    queries, keys, values = torch.randn(3, 1, positions, 1, 32)
+    expected = torch.empty_like(values)
+    for i in range(positions):
+        seen = slice(max(0, i - length + 1), i + 1)
+        weights = (queries[0, i, 0] @ keys[0, seen, 0].mT / math.sqrt(32)).softmax(-1)
+        expected[0, i, 0] = weights @ values[0, seen, 0]
+    torch.testing.assert_close(train.Window(length)(queries, keys, values), expected, atol=1e-5, rtol=1e-4)
+
+
+def test_rotated_heads_meet_at_an_angle_that_depends_on_their_distance_only(train: Any) -> None:
+    one, other = torch.randn(2, 32)
+    table = train.rotary_table()
+    turned = train.rotate(torch.stack((one, other)).expand(1, 128, 1, 2, 32), table)[0, :, 0]
+    products = turned[:, 0] @ turned[:, 1].mT
+    torch.testing.assert_close(products.diagonal(3), products[0, 3].expand(125), atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(turned.norm(dim=-1), torch.stack((one, other)).norm(dim=-1).expand(128, 2))
+
+
+@pytest.mark.parametrize(("pattern", "layers"), [("L", "LLLLL"), ("SL", "SLSLL"), ("SSSSL", "SSSSL")])
+def test_the_pattern_repeats_over_the_layers_and_the_last_is_long(
+    load: Load, pattern: str, layers: str
+) -> None:
+    train = load(**SMALL | {"DEPTH": 5, "WINDOW_PATTERN": pattern})
+    model, used = train.build_model(), []
+    for name in ("short", "long"):
+        getattr(model, name).register_forward_hook(lambda *_, name=name: used.append(name[0].upper()))
+    model(tokens(train))
+    assert "".join(used) == layers
+
+
+# --- optimiser ---------------------------------------------------------------------------------------------
+
+
+@given(rows=st.integers(1, 48), columns=st.integers(1, 48), scale=st.floats(1e-4, 1e4))
+@settings(max_examples=25, deadline=None)
+def test_orthogonalised_matrices_have_singular_values_near_one(
+    train: Any, rows: int, columns: int, scale: float
+) -> None:
+    bases = [torch.linalg.qr(torch.randn(3, n, n)).Q[..., : min(rows, columns)] for n in (rows, columns)]
+    values = torch.linspace(1.0, 0.05, min(rows, columns))
+    matrices = scale * (bases[0] * values) @ bases[1].mT
+    result = train.orthogonalise(matrices)
+    assert result.shape == (3, rows, columns)
+    singular = torch.linalg.svdvals(result)
+    assert singular.min() > 0.7
+    assert singular.max() < 1.3
+    torch.testing.assert_close(result, bases[0] @ bases[1].mT, atol=0.3, rtol=0)
+
+
+@pytest.mark.parametrize("shape", [(2, 24, 8), (2, 8, 24), (2, 8, 8)])
+def test_neurons_of_unequal_updates_are_evened_out_at_the_same_norm(
+    train: Any, shape: tuple[int, ...]
+) -> None:
+    axis = -1 if shape[1] >= shape[2] else -2
+    update = torch.randn(shape)
+    update.select(-3 - axis, 0).mul_(100)
+    second = torch.zeros_like(update.sum(axis, keepdim=True))
+    even = train.even_out(update, second)
+    sizes = even.square().mean(axis)
+    torch.testing.assert_close(sizes, sizes.mean(-1, keepdim=True).expand_as(sizes))
+    torch.testing.assert_close(even.norm(dim=(1, 2)), update.norm(dim=(1, 2)))
+
+
+def test_weights_decay_only_where_the_update_shrinks_them(train: Any) -> None:
+    gradients, weights = torch.randn(2, 1, 16, 16).unbind()
+
+    def stepped(decay: float) -> torch.Tensor:
+        after, first, second = weights.clone(), torch.zeros(1, 16, 16), torch.zeros(1, 16, 1)
+        train.muon_update(after, gradients, first, second, *torch.tensor([0.0, 0.1, decay]))
+        return after
+
+    shrunk = (weights - stepped(0.0)) * weights > 0
+    decayed = stepped(0.0) - stepped(0.5)
+    torch.testing.assert_close(decayed, torch.where(shrunk, 0.05 * weights, 0.0), atol=1e-6, rtol=1e-5)
+
+
+def test_every_parameter_belongs_to_one_group(train: Any) -> None:
+    model = train.build_model()
+    adamw, muon = train.parameter_groups(model)
+    grouped = [*(p for group in adamw for p in group["params"]), *(p for same in muon for p in same)]
+    assert sorted(map(id, grouped)) == sorted(map(id, model.parameters()))
+    assert {p.shape[-2:] for p in muon[0]} == {muon[0][0].shape[-2:]}
+    assert not any(p.ndim < 2 for same in muon for p in same)
+
+
+def test_muon_moves_every_matrix_of_a_stack_by_its_own_gradient(train: Any) -> None:
+    pair = [torch.nn.Parameter(torch.zeros(2, 8, 8)), torch.nn.Parameter(torch.zeros(8, 8))]
+    pair[0].grad, pair[1].grad = torch.randn(2, 8, 8), torch.randn(8, 8)
+    with torch.no_grad():
+        train.Muon(pair).step(rate=1.0, momentum=0.0, decay=0.0)
+    for parameter in pair:
+        assert parameter.grad is not None
+        directions = train.orthogonalise(parameter.grad.view(-1, 8, 8)).view_as(parameter)
+        assert torch.nn.functional.cosine_similarity(parameter.flatten(), -directions.flatten(), dim=0) > 0.9
+
+
+def test_warming_up_leaves_model_optimiser_and_chance_as_they_were(train: Any) -> None:
+    model = awake(train)
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    optimiser, chance = train.Optimiser(model), torch.get_rng_state()
+    train.warm_up(model, optimiser, train.cross_entropy)
+    assert all(torch.equal(before[name], tensor) for name, tensor in model.state_dict().items())
+    assert not optimiser.adamw.state
+    assert not any(moment.any() for muon in optimiser.muons for moment in (muon.first, muon.second))
+    assert all(parameter.grad is None for parameter in model.parameters())
+    assert torch.equal(chance, torch.get_rng_state())
