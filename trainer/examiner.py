@@ -49,7 +49,7 @@ def ask(
     if ended.overdue:
         return Reply(ended, msgspec.Raw(), f"no answer within {limit_s:g} s")
     if answer is None or ended.code != 0:
-        return Reply(ended, msgspec.Raw(), log.last_error() or f"the exam ended with code {ended.code}")
+        return Reply(ended, msgspec.Raw(), log.reason(ended.code))
     if answer.refused:  # a model server that died left a traceback of its own in the log
         said = log.last_error()
         return Reply(ended, msgspec.Raw(), f"{answer.refused}: {said}" if said else answer.refused)

@@ -4,6 +4,7 @@ All of it is untrusted text. Nothing in it is a score.
 """
 
 import re
+import signal
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -58,6 +59,14 @@ class Log:
         """The line a Python traceback ends with, such as `ValueError: ...`; empty if there is none."""
         raised = _RAISED.findall(_printable(bytes(self._recent[-(2**16) :])))
         return one_line(raised[-1]) if raised else ""
+
+    def reason(self, code: int) -> str:
+        """Why the process that printed this ended with `code` (negative for a signal), in one line."""
+        if code < 0:
+            names = {number.value: number.name for number in signal.Signals}
+            return f"killed by {names.get(-code, f'signal {-code}')}"
+        last_line = one_line(self.tail().rpartition("\n")[2])
+        return self.last_error() or f"exit code {code}" + (f": {last_line}" if last_line else "")
 
 
 def one_line(text: str) -> str:

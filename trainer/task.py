@@ -101,6 +101,12 @@ def prepare_data(folder: Path, device: str, profile: str | None = None) -> None:
             raise BadInput(f"preparing the data of {folder} failed: {last_line}")
 
 
+def genome_path(folder: Path) -> Path:
+    """Where a task keeps the genome it starts from: train.py, or trainer/train.py as in this repository."""
+    inner = folder / "trainer" / "train.py"
+    return inner if inner.is_file() and not (folder / "train.py").exists() else folder / "train.py"
+
+
 def told(task: Task, seed: int, submission: Path) -> dict[str, str]:
     """What a training and an exam find in their environment."""
     profile = {"LINEAGES_PROFILE": task.profile} if task.profile else {}
@@ -118,19 +124,19 @@ def _read(folder: Path) -> str:
         raise BadInput(
             f"{folder} is not a folder; a task is a folder with train.py, prepare.py and program.md"
         )
-    texts = {}
-    for name in ("train.py", "prepare.py", "program.md"):
+    prepare = folder / "prepare.py"
+    for path in (genome_path(folder), prepare, folder / "program.md"):
         try:
-            texts[name] = (folder / name).read_text()
-            if name.endswith(".py"):
-                ast.parse(texts[name])
+            text = path.read_text()
+            if path.suffix == ".py":
+                ast.parse(text)
         except FileNotFoundError:
-            raise BadInput(f"the task {folder} has no {name}") from None
-        except (OSError, ValueError) as error:
-            raise BadInput(f"{folder}/{name} cannot be read: {error}") from None
+            raise BadInput(f"the task {folder} has no {path.name}") from None
         except SyntaxError as error:
-            raise BadInput(f"{folder}/{name}, line {error.lineno}: {error.msg}") from None
-    return texts["prepare.py"]
+            raise BadInput(f"{path}, line {error.lineno}: {error.msg}") from None
+        except (OSError, ValueError) as error:
+            raise BadInput(f"{path} cannot be read: {error}") from None
+    return prepare.read_text()
 
 
 def _describe(prepare: str, device: str, settings: dict[str, str]) -> _Description:

@@ -5,7 +5,6 @@ one exception: a task with a clock says itself when its budget starts, at the la
 """
 
 import contextlib
-import signal
 import subprocess
 import sys
 import time
@@ -90,7 +89,7 @@ def _train(order: Order, submission: Path, log: Path, training: "_Training") -> 
         if ended.overdue:
             return ended, TimedOut(training.phase, training.limit_s)
         if ended.code != 0:
-            return ended, Crashed(_reason(ended.code, output), tail)
+            return ended, Crashed(output.reason(ended.code), tail)
         if not _anything_in(submission):
             return ended, Crashed("left no submission", tail)
     return ended, None
@@ -184,14 +183,6 @@ def _anything_in(submission: Path) -> bool:
         return any(submission.iterdir())
     except OSError:  # the candidate removed it, replaced it or locked us out
         return False
-
-
-def _reason(code: int, output: Log) -> str:
-    if code < 0:
-        names = {number.value: number.name for number in signal.Signals}
-        return f"killed by {names.get(-code, f'signal {-code}')}"
-    last_line = one_line(output.tail().rpartition("\n")[2])
-    return output.last_error() or f"exit code {code}" + (f": {last_line}" if last_line else "")
 
 
 def _fresh(folder: Path) -> Path:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from trainer.errors import BadInput
-from trainer.task import Task, open_task
+from trainer.task import Task, genome_path, open_task
 
 ROOT = Path(__file__).parents[2]
 HILL = ROOT / "benchmarks" / "tasks" / "hill"
@@ -104,6 +104,13 @@ def test_a_missing_folder_is_named(tmp_path: Path) -> None:
     assert str(tmp_path / "nowhere") in reason(tmp_path / "nowhere")
 
 
+def test_a_task_may_keep_its_genome_as_this_repository_does(tmp_path: Path) -> None:
+    (folder_with(tmp_path) / "trainer").mkdir()
+    (tmp_path / "train.py").rename(tmp_path / "trainer" / "train.py")
+    assert genome_path(tmp_path) == tmp_path / "trainer" / "train.py"
+    assert open_task(tmp_path, "cpu").metric == "loss"
+
+
 @pytest.mark.parametrize("name", ["train.py", "prepare.py", "program.md"])
 def test_a_missing_file_is_named(tmp_path: Path, name: str) -> None:
     (folder_with(tmp_path) / name).unlink()
@@ -125,7 +132,8 @@ def test_a_syntax_error_is_named_with_its_line(tmp_path: Path, name: str) -> Non
         (PREPARE + "BUDGET_S = 'long'", "budget_s"),
         (PREPARE + "STARTUP_S = 0", "start-up limit"),
         (PREPARE + "import no_such_module", "no_such_module"),
-        (PREPARE + "import os; os._exit(3)", "code 3"),
+        (PREPARE + "raise SystemExit('no such profile')", "no such profile"),
+        (PREPARE + "import os; os._exit(3)", "exit code 3"),
     ],
 )
 def test_a_prepare_that_breaks_the_contract_says_which_part(
