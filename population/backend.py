@@ -19,7 +19,7 @@ from trainer.trial import Order
 Train: TypeAlias = Callable[[Order, Callable[[Progress], None]], Report]
 
 
-class Thought(Struct, frozen=True):
+class Answered(Struct, frozen=True):
     """A lineage's mind has answered."""
 
     lineage: str
@@ -43,7 +43,7 @@ class Gone(Struct, frozen=True):
     reason: str
 
 
-Message: TypeAlias = Thought | Trained | Gone
+Message: TypeAlias = Answered | Trained | Gone
 
 
 class Backend(Protocol):
@@ -83,7 +83,7 @@ class Inline:
     def wait(self, timeout_s: float) -> Message | None:
         if self._requests:
             request = self._requests.popleft()
-            return Thought(request.lineage, self._minds[request.lineage].think(request))
+            return Answered(request.lineage, self._minds[request.lineage].think(request))
         if self._order is None:
             return None
         order, self._order = self._order, None

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from population.backend import Gone, Message, Thought, Trained
+from population.backend import Answered, Gone, Message, Trained
 from population.lineage import Mind, Reply
 from population.proposers import Proposer, Request
 from trainer.outcome import Progress, Report
@@ -20,8 +20,8 @@ from trainer.trial import Order, run_trial
 os.environ["RAY_ENABLE_UV_RUN_RUNTIME_ENV"] = "0"
 os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
 
-import ray  # noqa: E402
-from ray.exceptions import ActorDiedError, ActorUnavailableError  # noqa: E402
+import ray
+from ray.exceptions import ActorDiedError, ActorUnavailableError
 
 ROOT = Path(__file__).resolve().parent.parent
 STORE_BYTES = 128 * 2**20  # requests and reports are small; Ray's default takes a third of the memory
@@ -115,7 +115,7 @@ class Cluster:
         except (ActorDiedError, ActorUnavailableError) as error:
             self._minds[lineage] = self._new_mind(lineage)
             return Gone(lineage, _first_line(error))
-        return Thought(lineage, reply)
+        return Answered(lineage, reply)
 
     def _new_mind(self, lineage: str) -> Any:
         return ray.remote(Mind).options(num_cpus=0).remote(self._proposers[lineage])

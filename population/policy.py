@@ -176,7 +176,8 @@ def _verdict(population: Population, trial: Trial) -> tuple[Verdict, str]:
     if trial.candidate.operator == "baseline":
         return "advance", "the baseline, where every lineage starts"
     tip = population.lineages[trial.candidate.lineage].tip
-    assert trial.gain is not None, "a lineage's tip has a score before its first candidate runs"
+    if trial.gain is None:
+        return "discard", "its lineage's tip has no score to compare with"
     if trial.gain > 0:
         return "advance", f"better than its lineage's tip by {trial.gain:.6g}"
     if trial.gain == 0 and trial.candidate.complexity < population.complexity(tip):

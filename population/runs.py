@@ -1,0 +1,150 @@
+"""A run's folder: what was asked for, pinned on the first day and read again on resume.
+
+`settings.json` holds the task with the text of its prepare.py and the briefs, so that nothing outside the
+folder can change a run that has begun. What happened is in the journal, not here.
+"""
+
+import re
+from datetime import datetime
+from pathlib import Path
+
+import msgspec
+from msgspec import Struct
+
+from population.policy import PolicyName
+from trainer.errors import BadInput
+from trainer.task import Task
+
+# fmt: off
+NAMES = (
+    "amber", "birch", "cedar", "dune", "ember", "fjord", "grove", "heath", "iris", "juniper", "kelp",
+    "lichen", "moss", "nettle", "opal", "pine", "quartz", "reed", "sage", "thistle", "umber", "violet", "willow",
+    "yarrow", "zinnia",
+)
+# fmt: on
+VALID_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
+
+
+class Brief(Struct, frozen=True):
+    """A program.md: its name in tables, and its text."""
+
+    name: str
+    text: str
+
+
+class Settings(Struct, frozen=True):
+    """All that a run was started with."""
+
+    run: str
+    created_at: float  # unix seconds
+    task: Task
+    briefs: tuple[Brief, ...]  # dealt to the lineages in turn
+    proposers: tuple[str, ...]  # likewise
+    lineages: int
+    policy: PolicyName
+    seed: int
+    trials: int | None
+    hours: float | None
+    head: str  # the commit that was checked out
+    baseline: str  # on top of it: the genome every lineage starts from, sized to the machine
+
+
+class RunFolder:
+    """Paths of results/runs/RUN/, which exists."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.name = path.name
+        self.settings = path / "settings.json"
+        self.journal = path / "journal.jsonl"
+        self.logs = path / "logs"
+        self.scratch = path / "scratch"
+
+    def log(self, trial: int) -> Path:
+        return self.logs / f"{trial:04d}.log"
+
+
+def new_folder(runs: Path, name: str) -> RunFolder:
+    """The folder of a new run, not made yet; BadInput if the name is taken or cannot name a branch."""
+    if not VALID_NAME.fullmatch(name):
+        raise BadInput(f"--name {name!r}: use up to 64 letters, digits, '-' and '_', a letter or digit first")
+    folder = RunFolder(runs / name)
+    if folder.settings.exists():
+        raise BadInput(f"run {name} exists: choose another --name, or go on with --resume {name}")
+    return folder
+
+
+def save(folder: RunFolder, settings: Settings) -> None:
+    """Make the folder and write settings.json, aside first; from then on the run exists."""
+    folder.logs.mkdir(parents=True, exist_ok=True)
+    aside = folder.settings.with_suffix(".tmp")
+    aside.write_bytes(msgspec.json.format(msgspec.json.encode(settings), indent=2))
+    aside.replace(folder.settings)
+
+
+def find(runs: Path, name: str) -> RunFolder:
+    """An existing run by its name; BadInput names those there are."""
+    folder = RunFolder(runs / name)
+    if VALID_NAME.fullmatch(name) and folder.settings.exists():
+        return folder
+    known = sorted(path.parent.name for path in runs.glob("*/settings.json"))
+    there = f"there are: {', '.join(known[-8:])}" if known else "there are none yet"
+    raise BadInput(f"no run {name!r} in {runs} ({there})")
+
+
+def load(folder: RunFolder) -> Settings:
+    """Read settings.json; BadInput if it is damaged."""
+    try:
+        return msgspec.json.decode(folder.settings.read_bytes(), type=Settings)
+    except msgspec.MsgspecError as error:
+        raise BadInput(f"{folder.settings} is damaged ({error}); restore it to resume this run") from error
+
+
+def resumed(settings: Settings, trials: int | None, hours: float | None) -> Settings:
+    """The settings of a run that goes on: its limits may be set anew, nothing else."""
+    return msgspec.structs.replace(
+        settings,
+        trials=settings.trials if trials is None else trials,
+        hours=settings.hours if hours is None else hours,
+    )
+
+
+def deal(settings: Settings) -> list[tuple[str, Brief, str]]:
+    """Each lineage's name, brief and proposer: briefs and proposers are dealt in turn."""
+    briefs, proposers = settings.briefs, settings.proposers
+    return [
+        (lineage_name(n), briefs[n % len(briefs)], proposers[n % len(proposers)])
+        for n in range(settings.lineages)
+    ]
+
+
+def lineage_name(index: int) -> str:
+    """amber, birch, ... zinnia, amber2, birch2, ..."""
+    lap, place = divmod(index, len(NAMES))
+    return NAMES[place] + (str(lap + 1) if lap else "")
+
+
+def free_name(runs: Path, now: datetime) -> str:
+    """A name for a run that nobody named: month, day and time, like nov22-2315."""
+    name = now.strftime("%b%d-%H%M").lower()
+    taken = (f"{name}-{count}" for count in range(2, 100))
+    return name if not (runs / name).exists() else next(n for n in taken if not (runs / n).exists())
+
+
+def read_briefs(programs: list[Path]) -> tuple[Brief, ...]:
+    """The briefs named by --program; a folder stands for its .md files, by name."""
+    paths = [file for path in programs for file in (sorted(path.glob("*.md")) if path.is_dir() else [path])]
+    if not paths:
+        raise BadInput(f"--program {programs[0]}: the folder holds no .md file")
+    return tuple(_read_brief(path) for path in paths)
+
+
+def _read_brief(path: Path) -> Brief:
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
+        raise BadInput(f"--program {path}: {reason}; name a readable .md file") from error
+    if not text.strip():
+        raise BadInput(f"--program {path}: the brief is empty; say what the lineage should look for")
+    return Brief(path.stem, text)

@@ -1,0 +1,67 @@
+"""Who may import whom: the rule that keeps decisions pure and the trainer ignorant of the population."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+PURE = ["records", "state", "genome", "merging", "evidence", "policy", "racing", "notebook", "marks"]
+IMPURE = {"os", "subprocess", "time", "logging", "ray", "git", "torch", "pathlib", "socket", "threading"}
+READ_BY_RESULTS = {"population.records", "population.state", "population.journal"}
+
+
+def imports(path: Path) -> set[str]:
+    """Full names of the modules a file imports, wherever in the file it does."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            found |= {node.module or ""} | {f"{node.module}.{alias.name}" for alias in node.names}
+    return found
+
+
+def tops(path: Path) -> set[str]:
+    return {name.partition(".")[0] for name in imports(path)}
+
+
+def sources(folder: str) -> list[Path]:
+    return sorted((ROOT / folder).rglob("*.py"))
+
+
+@pytest.mark.parametrize("path", [p for p in sources("population") if p.stem in PURE], ids=lambda p: p.stem)
+def test_decisions_are_pure(path: Path) -> None:
+    assert not tops(path) & IMPURE
+
+
+@pytest.mark.parametrize("path", sources("trainer"), ids=lambda p: p.stem)
+def test_the_trainer_knows_nothing_of_the_population(path: Path) -> None:
+    assert not tops(path) & {"population", "results", "scheduler"}
+
+
+def test_the_genome_imports_only_prepare_and_what_it_trains_with() -> None:
+    assert "prepare" in tops(ROOT / "trainer" / "train.py")
+    assert not tops(ROOT / "trainer" / "train.py") & {"trainer", "population", "results", "scheduler"}
+
+
+def test_the_genome_is_executed_and_never_imported_by_the_program() -> None:
+    for folder in ("population", "trainer", "results"):
+        assert not [path for path in sources(folder) if "trainer.train" in imports(path)]
+
+
+def test_ray_and_git_have_one_importer_each() -> None:
+    program = [*sources("population"), *sources("trainer"), *sources("results"), ROOT / "scheduler.py"]
+    assert [path.name for path in program if "ray" in tops(path)] == ["cluster.py"]
+    assert [path.name for path in program if "git" in tops(path)] == ["plumbing.py"]
+
+
+@pytest.mark.parametrize("path", sources("results"), ids=lambda p: p.stem)
+def test_results_read_the_journal_and_its_fold_and_nothing_else(path: Path) -> None:
+    modules = {name for name in imports(path) if name.startswith("population.")}
+    assert all(any(name == m or name.startswith(m + ".") for m in READ_BY_RESULTS) for name in modules)
+
+
+def test_prepare_stands_alone() -> None:
+    assert not tops(ROOT / "prepare.py") & {"trainer", "population", "results", "scheduler"}
