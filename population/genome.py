@@ -216,13 +216,25 @@ def _bindings(body: Iterable[ast.AST]) -> Iterator[str]:
         match node:
             case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name):
                 yield name
-                yield from (n for part in ast.walk(node) if isinstance(part, ast.Global) for n in part.names)
+                yield from _globals(node)
                 continue
             case ast.Name(id=name, ctx=ast.Store() | ast.Del()):
                 yield name
             case ast.alias(name=name, asname=asname):
                 yield asname or name.partition(".")[0]
         pending.extend(ast.iter_child_nodes(node))
+
+
+def _globals(node: ast.AST) -> Iterator[str]:
+    """Names that a function or class, or one inside it, declares global."""
+    pending = [node]
+    while pending:
+        node = pending.pop()
+        if isinstance(node, ast.Global):
+            yield from node.names
+        for part in ("body", "orelse", "finalbody", "handlers", "cases"):
+            inner = getattr(node, part, None)
+            pending.extend(inner if isinstance(inner, list) else ())
 
 
 def _span(node: ast.stmt | ast.expr, starts: list[int]) -> tuple[int, int]:

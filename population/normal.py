@@ -8,7 +8,7 @@ import ast
 import hashlib
 from typing import Final
 
-from population.expressions import Unknown, Value, evaluate, parse
+from population.expressions import Unknown, evaluate, parse
 
 _NO_MEANING: Final = frozenset(("ctx", "kind", "type_comment"))
 
@@ -60,37 +60,52 @@ def _write(node: object, words: list[str], seeds: bool) -> None:
 
 
 def _write_node(node: ast.AST, words: list[str], seeds: bool) -> None:
-    if isinstance(node, ast.Constant):
-        words.append(_literal(node.value))
-        return
-    if isinstance(node, ast.BinOp | ast.UnaryOp) and (value := _folded(node)) is not None:
-        words.append(_literal(value))
-        return
-    if isinstance(node, ast.Call) and not seeds and _sets_seed(node):
-        _write_node(node.func, words, seeds)
+    kind = type(node)
+    if kind is ast.Constant or kind is ast.BinOp or kind is ast.UnaryOp:
+        value = _folded(node)
+        if value is not None:
+            words.append(value)
+            return
+    elif not seeds and isinstance(node, ast.Call) and _sets_seed(node):
+        _write(node.func, words, seeds)
         return
     first = docstring(node)
-    words.append("(" + type(node).__name__)
+    words.append("(" + kind.__name__)
     for field in node._fields:
         part = getattr(node, field, None)
-        if part is None or part == [] or field in _NO_MEANING:
+        if part is None or field in _NO_MEANING or part == []:
             continue
-        if isinstance(part, list):
-            part = [item for item in part if item is not first and (seeds or not _is_seed(item))]
+        if first is not None or not seeds:
+            part = _kept(part, first, seeds)
         words.append(" " + field)
         _write(part, words, seeds)
     words.append(")")
 
 
-def _literal(value: object) -> str:
-    return f"={hex(value) if type(value) is int else repr(value)}"  # decimal digits are limited
+def _kept(part: object, first: ast.Expr | None, seeds: bool) -> object:
+    if not isinstance(part, list):
+        return part
+    return [item for item in part if item is not first and (seeds or not _is_seed(item))]
 
 
-def _folded(node: ast.BinOp | ast.UnaryOp) -> Value:
-    try:
-        return evaluate(node, {})
-    except Unknown:
+def _folded(node: ast.AST) -> str | None:
+    """A literal, or arithmetic on literals, as one word; None if it is neither."""
+    if isinstance(node, ast.Constant):
+        value: object = node.value
+    elif isinstance(node, ast.BinOp | ast.UnaryOp) and _of_literals(node):
+        try:
+            value = evaluate(node, {})
+        except Unknown:
+            return None
+    else:
         return None
+    return f"={hex(value) if type(value) is int else repr(value)}"  # the decimal digits of an int are limited
+
+
+def _of_literals(node: ast.AST) -> bool:
+    if isinstance(node, ast.BinOp):
+        return _of_literals(node.left) and _of_literals(node.right)
+    return isinstance(node, ast.Constant) or (isinstance(node, ast.UnaryOp) and _of_literals(node.operand))
 
 
 def _is_seed(node: object) -> bool:

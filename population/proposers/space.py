@@ -1,8 +1,8 @@
 """The space a genome's knobs span: one axis a knob, measured in strides.
 
-A stride is a sensible first step: a factor of 1.5 for what has a scale, one exponent for powers of two, an
-eighth of a stated range, one unit for small whole numbers. In strides, a learning rate and a depth can be
-searched by one optimiser. Choices (and flips) count from 0 in the order given and have no distance.
+A stride is a sensible first step: a factor of 1.5 for what has a scale, one exponent for powers of two, at
+most an eighth of a stated range, one unit for small whole numbers. In strides, a learning rate and a depth
+can be searched by one optimiser. Choices (and flips) count from 0 in the order given and have no distance.
 
 Where a comment states no range, one is inferred from name and value; strings without choices stay as they
 are.
@@ -83,7 +83,7 @@ class Axis(Struct, frozen=True):
                 return self.low + coordinate * self.stride
 
     def _rounded(self, number: float) -> float:
-        """Two digits on a log scale, and one digit of a stride on a linear one."""
+        """Two digits on a log scale, and about a fifth of a stride on a linear one."""
         match self.scale:
             case "log" | "power of two":
                 return float(f"{number:.2g}")
@@ -92,7 +92,7 @@ class Axis(Struct, frozen=True):
             case _ if self.step is not None:
                 return float(f"{number:.10g}")
             case _:
-                return round(number, max(0, -math.floor(math.log10(self.stride))))
+                return round(number, max(0, math.ceil(-math.log10(self.stride / 5))))
 
 
 def axes(constants: Iterable[Constant]) -> tuple[Axis, ...]:
@@ -132,6 +132,8 @@ def _stated(name: str, value: float, interval: Interval) -> Axis:
     stride = (high - low) / 8
     if whole:
         stride = max(1.0, min(stride, abs(value) / 8))
+    elif low < value < high:  # a share of 0.003 or a memory of 0.99 moves in steps of its own size
+        stride = min(stride, max(min(value - low, high - value) / 2, stride / 8))
     return Axis(name, whole, "linear", low, high, max(stride, interval.step or 0.0), interval.step)
 
 
