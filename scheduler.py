@@ -5,25 +5,24 @@ codes: 0 done, 2 bad use with one clear line, 1 anything else.
 """
 
 import errno
+import os
 import signal
 import sys
 import time
 from collections.abc import Sequence
-from contextlib import ExitStack
 from datetime import datetime
 from pathlib import Path
 from typing import Literal
 
 from cyclopts import App, CycloptsError
-from population.proposers.mutate import Mutate
 
 from population import genome, runs
 from population.branches import Branches
-from population.journal import Journal, read
+from population.journal import read
 from population.locks import hold_device
+from population.minds import dealt
 from population.policy import PolicyName
-from population.proposers import Proposer
-from population.search import Search
+from population.search import opened
 from population.state import replay
 from results.exports import write_exports
 from results.report import report
@@ -32,43 +31,25 @@ from results.words import Limits
 from trainer.errors import BadInput
 from trainer.hardware import Machine, detect, sizing
 from trainer.task import Task, genome_path, open_task
-from trainer.trial import clear_scratch
 
 ROOT = Path(__file__).resolve().parent
-RUNS = ROOT / "results" / "runs"
+RUNS = Path(os.environ.get("LINEAGES_RUNS") or ROOT / "results" / "runs").resolve()
 CPU_TRIALS = 16  # a run on CPU ends by itself after so many
 
 
 def go(folder: runs.RunFolder, settings: runs.Settings) -> int:
-    """Compose the machines around a run and search until it ends. Returns the exit code."""
-    screen, task = console(), settings.task
-    limits = Limits(settings.trials, settings.hours)
-    with ExitStack() as held:
-        held.enter_context(hold_device(task.device))
-        journal = held.enter_context(Journal.open(folder.journal))
-        branches = Branches.open(Path(task.folder), settings.run, folder.path, genome_path(Path(task.folder)))
-        branches.repair(journal.entries, replay(journal.entries))
-        clear_scratch(folder.scratch)
-        screen.print(f"run {settings.run}: starting the machines")
-        minds = {name: proposer_named(proposer) for name, _, proposer in runs.deal(settings)}
-        from population.cluster import Cluster  # Ray takes a second to import, and only a search needs it
+    """Search with actors until the run ends, on this terminal. Returns the exit code."""
+    from population.cluster import Cluster  # Ray takes a second to import, and only a search needs it
 
-        backend = Cluster(minds)
-        held.callback(backend.close)
-        view = held.enter_context(View(screen, limits))
-        search = Search(
-            folder,
-            settings,
-            journal,
-            branches,
-            backend,
-            view,
-            export=lambda population: write_exports(folder.path, population, branches.text),
-        )
+    screen = console()
+    screen.print(f"run {settings.run}: starting the machines")
+    view = View(screen, Limits(settings.trials, settings.hours))
+    with hold_device(settings.task.device), opened(folder, settings, Cluster, view, write_exports) as search:
         for signum in (signal.SIGINT, signal.SIGTERM):
             signal.signal(signum, search.interrupt)
         try:
-            search.run()
+            with view:
+                search.run()
         except KeyboardInterrupt:
             search.give_up()
         finally:
@@ -86,23 +67,6 @@ def sized(branches: Branches, task: Task, machine: Machine, at: float) -> str:
     constants = {name: value for name, value in constants.items() if name in known and known[name] != value}
     message = f"Size the first genome for {task.profile}" if constants else f"Baseline of {branches.run}"
     return branches.commit(genome.rewrite(text, constants), (head,), message, at)
-
-
-def dealt(names: Sequence[str]) -> tuple[str, ...]:
-    """The proposers named, `mutate` standing for one of each sampler."""
-    known = {
-        "mutate": ("mutate/tpe", "mutate/cma"),
-        "mutate/tpe": ("mutate/tpe",),
-        "mutate/cma": ("mutate/cma",),
-    }
-    for name in names:
-        if name not in known:
-            raise BadInput(f"--proposer {name!r}: choose from {', '.join(known)}")
-    return tuple(proposer for name in names for proposer in known[name])
-
-
-def proposer_named(name: str) -> Proposer:
-    return Mutate("tpe" if name == "mutate/tpe" else "cma")
 
 
 def check_positive(**options: float | None) -> None:
@@ -196,13 +160,13 @@ def search(
         name = name or runs.free_name(RUNS, datetime.now())
         folder = runs.new_folder(RUNS, name)
         machine = detect(device)
-        opened = open_task(task, machine.device, budget)
+        pinned = open_task(task, machine.device, budget)
         branches = Branches.open(task, name, folder.path, genome_path(task))
         created_at = time.time()
         settings = runs.Settings(
             run=name,
             created_at=created_at,
-            task=opened,
+            task=pinned,
             briefs=runs.read_briefs(program or [task / "program.md"]),
             proposers=dealt(proposer or ["mutate"]),
             lineages=lineages,
@@ -211,7 +175,7 @@ def search(
             trials=CPU_TRIALS if trials is None and hours is None and machine.device == "cpu" else trials,
             hours=hours,
             head=branches.head(),
-            baseline=sized(branches, opened, machine, created_at),
+            baseline=sized(branches, pinned, machine, created_at),
         )
         runs.save(folder, settings)
     return go(folder, settings)

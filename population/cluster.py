@@ -12,7 +12,7 @@ from typing import Any
 
 from population.backend import Answered, Gone, Message, Trained
 from population.lineage import Mind, Reply
-from population.proposers import Proposer, Request
+from population.proposers import Request
 from trainer.outcome import Progress, Report
 from trainer.trial import Order, run_trial
 
@@ -49,10 +49,20 @@ class Trainer:
         self._progress = progress
 
 
+class _Actor:
+    """A lineage's mind, wrapped."""
+
+    def __init__(self, mind: Mind) -> None:
+        self._mind = mind
+
+    def think(self, request: Request) -> Reply:
+        return self._mind.think(request)
+
+
 class Cluster:
     """Ray on this machine: starts it, keeps the actors, turns finished calls into messages."""
 
-    def __init__(self, proposers: Mapping[str, Proposer]) -> None:
+    def __init__(self, minds: Mapping[str, Mind]) -> None:
         os.environ["PYTHONPATH"] = os.pathsep.join(
             [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
         )  # workers are started by Ray's own process and know nothing of our path
@@ -63,8 +73,8 @@ class Cluster:
             log_to_driver=False,
             object_store_memory=STORE_BYTES,
         )
-        self._proposers = proposers
-        self._minds = {name: self._new_mind(name) for name in proposers}
+        self._bodies = minds
+        self._minds = {name: self._new_mind(name) for name in minds}
         self._trainer = self._new_trainer()
         self._thinking: dict[ray.ObjectRef[Any], str] = {}
         self._training: dict[ray.ObjectRef[Any], int] = {}
@@ -118,7 +128,7 @@ class Cluster:
         return Answered(lineage, reply)
 
     def _new_mind(self, lineage: str) -> Any:
-        return ray.remote(Mind).options(num_cpus=0).remote(self._proposers[lineage])
+        return ray.remote(_Actor).options(num_cpus=0).remote(self._bodies[lineage])
 
     def _new_trainer(self) -> Any:
         return ray.remote(Trainer).options(num_cpus=0, max_concurrency=2).remote()

@@ -174,15 +174,15 @@ def _verdict(population: Population, trial: Trial) -> tuple[Verdict, str]:
     if trial.score is None:
         return "discard", describe(trial.outcome)
     if trial.candidate.operator == "baseline":
-        return "advance", "the baseline, where every lineage starts"
+        return "advance", "where every lineage starts"
     tip = population.lineages[trial.candidate.lineage].tip
     if trial.gain is None:
-        return "discard", "its lineage's tip has no score to compare with"
+        return "discard", "its tip has no score to compare with"
     if trial.gain > 0:
-        return "advance", f"better than its lineage's tip by {trial.gain:.6g}"
+        return "advance", "better than its tip"
     if trial.gain == 0 and trial.candidate.complexity < population.complexity(tip):
-        return "advance", "as good as its lineage's tip, and simpler"
-    return "discard", f"no better than its lineage's tip (worse by {-trial.gain:.6g})"
+        return "advance", "as good as its tip, and simpler"
+    return "discard", "no better than its tip"
 
 
 def _why(population: Population, rules: Rules, lineage: Lineage) -> str:

@@ -18,8 +18,8 @@ from trainer.task import Task
 # fmt: off
 NAMES = (
     "amber", "birch", "cedar", "dune", "ember", "fjord", "grove", "heath", "iris", "juniper", "kelp",
-    "lichen", "moss", "nettle", "opal", "pine", "quartz", "reed", "sage", "thistle", "umber", "violet", "willow",
-    "yarrow", "zinnia",
+    "lichen", "moss", "nettle", "opal", "pine", "quartz", "reed", "sage", "thistle", "umber", "violet",
+    "willow", "yarrow", "zinnia",
 )
 # fmt: on
 VALID_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")

@@ -5,16 +5,19 @@ and the machines, and changes the population only by recording an event.
 """
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from random import Random
 from types import FrameType
-from typing import Protocol, assert_never
+from typing import Protocol, TypeAlias, assert_never
 
 from population import notebook, runs
 from population.backend import Answered, Backend, Gone, Message, Trained
 from population.branches import Branches
 from population.journal import Journal
-from population.lineage import Reply, draft_of
+from population.lineage import Mind, Reply, draft_of
+from population.minds import mind
 from population.policy import Facts, Rules, decide, parent, wanting
 from population.proposers import NoIdea
 from population.records import (
@@ -33,10 +36,12 @@ from population.records import (
 from population.state import Population, apply, replay
 from trainer.errors import BadInput
 from trainer.outcome import Progress
-from trainer.trial import Order
+from trainer.task import genome_path
+from trainer.trial import Order, clear_scratch
 
 POLL_S = 0.25  # how often the live view moves
 EXPORT_EVERY_S = 5.0
+PATIENCE_S = 1.0  # how long the GPU waits for the most promising lineage's idea
 
 
 class Watcher(Protocol):
@@ -61,7 +66,7 @@ class Search:
         backend: Backend,
         view: Watcher,
         export: Callable[[Population], None],
-        patience_s: float = 1.0,
+        patience_s: float,
     ) -> None:
         self.folder, self.settings, self.journal = folder, settings, journal
         self.branches, self.backend, self.view = branches, backend, view
@@ -193,6 +198,39 @@ class Search:
             raise KeyboardInterrupt
         self.stopping = True
         self.view.say("ending after the trial under way; Ctrl-C again to end at once (that trial is lost)")
+
+
+Export: TypeAlias = Callable[[Path, Population, Callable[[str], str]], None]  # see results.exports
+
+
+@contextmanager
+def opened(
+    folder: runs.RunFolder,
+    settings: runs.Settings,
+    machines: Callable[[Mapping[str, Mind]], Backend],
+    view: Watcher,
+    export: Export,
+    patience_s: float = PATIENCE_S,
+) -> Iterator[Search]:
+    """A run's search with all it holds open: the journal's lock, git in step with it, machines that run.
+
+    New and resumed runs are the same here. Raises BadInput if another scheduler has the run.
+    """
+    with ExitStack() as held:
+        journal = held.enter_context(Journal.open(folder.journal))
+        task = Path(settings.task.folder)
+        branches = Branches.open(task, settings.run, folder.path, genome_path(task))
+        population = replay(journal.entries)
+        if population.started is not None:
+            branches.repair(journal.entries, population)
+        clear_scratch(folder.scratch)
+        backend = machines({name: mind(proposer) for name, _, proposer in runs.deal(settings)})
+        held.callback(backend.close)
+
+        def write(population: Population) -> None:
+            export(folder.path, population, branches.text)
+
+        yield Search(folder, settings, journal, branches, backend, view, write, patience_s)
 
 
 def opening(population: Population, settings: runs.Settings, genome_at: Callable[[str], str]) -> list[Event]:

@@ -41,6 +41,9 @@ def environment(scratch: str, device: str, told: Mapping[str, str]) -> dict[str,
     kept = {name: os.environ[name] for name in INHERITED if name in os.environ}
     if device == "cpu":
         kept["CUDA_VISIBLE_DEVICES"] = ""
+        # Threads that wait for each other spinning starve whatever shares their core; then the score measures
+        # how busy the machine was. With few spins a step on idle cores takes as long as ever.
+        kept.setdefault("GOMP_SPINCOUNT", "1000")
     return kept | {
         "HOME": scratch,
         "TMPDIR": scratch,
@@ -68,9 +71,7 @@ def _main(parent: int, memory_mb: int, command: list[str]) -> None:
     _limit(resource.RLIMIT_NOFILE, OPEN_FILES)
     if memory_mb:
         _limit(resource.RLIMIT_DATA, memory_mb * MB)
-    Path("/proc/self/oom_score_adj").write_text(
-        "1000"
-    )  # when memory runs out, the candidate is the one to go
+    Path("/proc/self/oom_score_adj").write_text("1000")  # when memory runs out, the candidate goes first
     # What it imports, trusted processes import too: it must not be the one to write their bytecode.
     os.execve(command[0], command, {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"})
 

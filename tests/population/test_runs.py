@@ -34,7 +34,7 @@ def test_settings_read_back_as_they_were_saved(tmp_path: Path) -> None:
 
 def test_a_name_that_is_taken_is_refused_with_both_ways_out(tmp_path: Path) -> None:
     runs.save(runs.new_folder(tmp_path, "demo"), SETTINGS)
-    with pytest.raises(BadInput, match="--name.*--resume demo"):
+    with pytest.raises(BadInput, match=r"--name.*--resume demo"):
         runs.new_folder(tmp_path, "demo")
 
 
@@ -46,7 +46,7 @@ def test_a_name_that_cannot_name_a_branch_is_refused(tmp_path: Path, name: str) 
 
 def test_an_unknown_run_is_answered_with_those_there_are(tmp_path: Path) -> None:
     runs.save(runs.new_folder(tmp_path, "demo"), SETTINGS)
-    with pytest.raises(BadInput, match="no run 'dmo'.*there are: demo"):
+    with pytest.raises(BadInput, match=r"no run 'dmo'.*there are: demo"):
         runs.find(tmp_path, "dmo")
 
 
