@@ -10,11 +10,12 @@ import signal
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass, fields
 from datetime import datetime
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from cyclopts import App, CycloptsError
+from cyclopts import App, CycloptsError, Parameter
 
 from population import genome, runs
 from population.branches import Branches
@@ -34,7 +35,125 @@ from trainer.task import Task, genome_path, open_task
 
 ROOT = Path(__file__).resolve().parent
 RUNS = Path(os.environ.get("LINEAGES_RUNS") or ROOT / "results" / "runs").resolve()
+UNSAID = Parameter(show_default=False)  # the help says it in words
 CPU_TRIALS = 16  # a run on CPU ends by itself after so many
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """What the command line asks for."""
+
+    lineages: int = 4
+    "How many lines of research compete."
+    program: Annotated[tuple[Path, ...], UNSAID] = ()
+    "Briefs, dealt to the lineages in turn; a folder stands for its .md files. [default: the task's own]"
+    proposer: Annotated[tuple[str, ...], UNSAID] = ("mutate",)
+    "Where ideas come from, dealt likewise: mutate, mutate/tpe or mutate/cma. [default: mutate]"
+    policy: PolicyName = "promise"
+    "Who gets the GPU, and what advances."
+    trials: int | None = None
+    "End after so many uses of the GPU. [default: 16 on CPU, none on a GPU]"
+    hours: float | None = None
+    "Begin no trial that would not be over after so many hours of this session."
+    budget: float | None = None
+    "Seconds of training a trial. [default: the task's own]"
+    seed: int = 0
+    "Seed of every random choice of the run."
+    name: str | None = None
+    "The run's name. [default: month, day and time]"
+    resume: str | None = None
+    "Go on with this run; only --trials and --hours can be set anew."
+    task: Annotated[Path, UNSAID] = ROOT
+    "A folder with train.py, prepare.py and program.md. [default: this repository]"
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    "Where trials run."
+
+
+app = App(
+    name="scheduler.py",
+    help="Autoresearch, run as evolution.",
+    version_flags=[],
+    default_parameter=Parameter(negative=()),
+)
+
+
+@app.command(name="run")
+@app.default
+def search(asked: Annotated[Asked, Parameter(name="*")] = Asked()) -> int:
+    """Search for a better train.py with several lineages that compete for one GPU."""
+    for option in ("lineages", "trials", "hours", "budget"):
+        value = getattr(asked, option)
+        if value is not None and not value > 0:
+            raise BadInput(f"--{option} must be more than 0, not {value:g}")
+    folder, settings = begin(asked) if asked.resume is None else resume(asked, asked.resume)
+    return go(folder, settings)
+
+
+@app.command
+def show(run: str) -> int:
+    """Print the lineage tree of a run and the path of its best genome."""
+    folder = runs.find(RUNS, run)
+    console().print(report(replay(read(folder.journal)), folder.path))
+    return 0
+
+
+def begin(asked: Asked) -> tuple[runs.RunFolder, runs.Settings]:
+    """Make a new run: everything it will ever need is pinned in its settings."""
+    name = asked.name or runs.free_name(RUNS, datetime.now())
+    folder = runs.new_folder(RUNS, name)
+    briefs, proposers = runs.read_briefs(asked.program), dealt(asked.proposer)
+    machine = detect(asked.device)
+    task = open_task(asked.task, machine.device, asked.budget)
+    branches = Branches.open(asked.task, name, folder.path, genome_path(asked.task))
+    if branches.used():
+        raise BadInput(f"branches of an earlier run {name} are still there: choose another --name")
+    if branches.dirty_genome():
+        console().print(f"{branches.genome} has unsaved changes: the run starts from the committed file")
+    now, open_ended = time.time(), asked.trials is None and asked.hours is None
+    settings = runs.Settings(
+        run=name,
+        created_at=now,
+        task=task,
+        briefs=briefs or runs.read_briefs([asked.task / "program.md"]),
+        proposers=proposers,
+        lineages=asked.lineages,
+        policy=asked.policy,
+        seed=asked.seed,
+        trials=CPU_TRIALS if open_ended and machine.device == "cpu" else asked.trials,
+        hours=asked.hours,
+        head=branches.head(),
+        baseline=sized(branches, task, machine, now),
+    )
+    runs.save(folder, settings)
+    return folder, settings
+
+
+def resume(asked: Asked, name: str) -> tuple[runs.RunFolder, runs.Settings]:
+    """Find a run again. It goes on with the very exam it began with, or not at all."""
+    fixed = [f.name for f in fields(Asked) if f.name not in ("resume", "trials", "hours")]
+    if changed := [f"--{f}" for f in fixed if getattr(asked, f) != getattr(Asked(), f)]:
+        raise BadInput(f"{', '.join(changed)} cannot change in a resumed run; only --trials and --hours can")
+    folder = runs.find(RUNS, name)
+    settings = runs.resumed(runs.load(folder), asked.trials, asked.hours)
+    task = settings.task
+    now = open_task(Path(task.folder), task.device, task.budget_s, task.profile or None)
+    if now.exam_hash != task.exam_hash:
+        raise BadInput(
+            f"{task.folder}: prepare.py or its data changed since run {name} began, so new scores could not "
+            "be compared with old ones; restore them, or start a new run"
+        )
+    return folder, settings
+
+
+def sized(branches: Branches, task: Task, machine: Machine, at: float) -> str:
+    """Commit the genome as checked out, its constants sized to the machine if it is this repository's own."""
+    head = branches.head()
+    text = branches.text(head)
+    constants = sizing(task.profile, machine) if Path(task.folder) == ROOT else {}
+    known = genome.knobs(text)
+    constants = {name: value for name, value in constants.items() if name in known and known[name] != value}
+    message = f"Size the first genome for {task.profile}" if constants else f"Baseline of {branches.run}"
+    return branches.commit(genome.rewrite(text, constants), (head,), message, at)
 
 
 def go(folder: runs.RunFolder, settings: runs.Settings) -> int:
@@ -58,34 +177,6 @@ def go(folder: runs.RunFolder, settings: runs.Settings) -> int:
     return 0 if search.population.baseline_score is not None else 1
 
 
-def sized(branches: Branches, task: Task, machine: Machine, at: float) -> str:
-    """Commit the genome as checked out, its constants sized to the machine if it is this repository's own."""
-    head = branches.head()
-    text = branches.text(head)
-    constants = sizing(task.profile, machine) if Path(task.folder) == ROOT else {}
-    known = genome.knobs(text)
-    constants = {name: value for name, value in constants.items() if name in known and known[name] != value}
-    message = f"Size the first genome for {task.profile}" if constants else f"Baseline of {branches.run}"
-    return branches.commit(genome.rewrite(text, constants), (head,), message, at)
-
-
-def check_positive(**options: float | None) -> None:
-    for name, value in options.items():
-        if value is not None and not value > 0:
-            raise BadInput(f"--{name} must be more than 0, not {value:g}")
-
-
-def check_unchanged(settings: runs.Settings) -> None:
-    """A resumed run goes on with the very exam it began with, or not at all."""
-    task = settings.task
-    now = open_task(Path(task.folder), task.device, task.budget_s, task.profile or None)
-    if now.exam_hash != task.exam_hash:
-        raise BadInput(
-            f"{task.folder}: prepare.py or its data changed since run {settings.run} began, so new scores "
-            "could not be compared with old ones; restore them, or start a new run"
-        )
-
-
 def main(arguments: Sequence[str]) -> int:
     """Parse, run, and turn what the user got wrong into one line and exit code 2."""
     try:
@@ -101,92 +192,6 @@ def main(arguments: Sequence[str]) -> int:
         )
     print(f"error: {problem}", file=sys.stderr)
     return 2
-
-
-app = App(name="scheduler.py", help="Autoresearch, run as evolution.", version_flags=[])
-
-
-@app.default
-def search(
-    *,
-    lineages: int = 4,
-    program: list[Path] | None = None,
-    proposer: list[str] | None = None,
-    policy: PolicyName = "promise",
-    trials: int | None = None,
-    hours: float | None = None,
-    budget: float | None = None,
-    seed: int = 0,
-    name: str | None = None,
-    resume: str | None = None,
-    task: Path = ROOT,
-    device: Literal["auto", "cpu", "cuda"] = "auto",
-) -> int:
-    """Search for a better train.py with several lineages that compete for one GPU.
-
-    Parameters
-    ----------
-    lineages
-        How many lines of research compete.
-    program
-        Briefs, dealt to the lineages in turn; a folder stands for its .md files. [default: the task's own]
-    proposer
-        Where ideas come from, dealt likewise: mutate, mutate/tpe or mutate/cma. [default: mutate]
-    policy
-        Who gets the GPU, and what advances.
-    trials
-        End after so many uses of the GPU. [default: 16 on CPU, none on a GPU]
-    hours
-        Begin no trial that would not be over after so many hours of this session.
-    budget
-        Seconds of training a trial. [default: the task's own]
-    seed
-        Seed of every random choice of the run.
-    name
-        The run's name. [default: month, day and time]
-    resume
-        Go on with this run; only --trials and --hours can be set anew.
-    task
-        A folder with train.py, prepare.py and program.md. [default: this repository]
-    device
-        Where trials run.
-    """
-    check_positive(lineages=lineages, trials=trials, hours=hours, budget=budget)
-    if resume is not None:
-        folder = runs.find(RUNS, resume)
-        settings = runs.resumed(runs.load(folder), trials, hours)
-        check_unchanged(settings)
-    else:
-        name = name or runs.free_name(RUNS, datetime.now())
-        folder = runs.new_folder(RUNS, name)
-        machine = detect(device)
-        pinned = open_task(task, machine.device, budget)
-        branches = Branches.open(task, name, folder.path, genome_path(task))
-        created_at = time.time()
-        settings = runs.Settings(
-            run=name,
-            created_at=created_at,
-            task=pinned,
-            briefs=runs.read_briefs(program or [task / "program.md"]),
-            proposers=dealt(proposer or ["mutate"]),
-            lineages=lineages,
-            policy=policy,
-            seed=seed,
-            trials=CPU_TRIALS if trials is None and hours is None and machine.device == "cpu" else trials,
-            hours=hours,
-            head=branches.head(),
-            baseline=sized(branches, pinned, machine, created_at),
-        )
-        runs.save(folder, settings)
-    return go(folder, settings)
-
-
-@app.command
-def show(run: str) -> int:
-    """Print the lineage tree of a run and the path of its best genome."""
-    folder = runs.find(RUNS, run)
-    console().print(report(replay(read(folder.journal)), folder.path))
-    return 0
 
 
 if __name__ == "__main__":

@@ -16,12 +16,14 @@ from population.proposers import Request
 from trainer.outcome import Progress, Report
 from trainer.trial import Order, run_trial
 
-# Both are read when Ray is imported. The first: under `uv run`, Ray would build an environment a worker.
+# All are read when Ray is imported. The first: under `uv run`, Ray would build an environment a worker. The
+# last: no one else on this machine may talk to our actors, and Ray need not say so.
 os.environ["RAY_ENABLE_UV_RUN_RUNTIME_ENV"] = "0"
 os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+os.environ.setdefault("RAY_AUTH_MODE", "token")
 
 import ray
-from ray.exceptions import ActorDiedError, ActorUnavailableError
+from ray.exceptions import ActorDiedError, ActorUnavailableError, RayTaskError
 
 ROOT = Path(__file__).resolve().parent.parent
 STORE_BYTES = 128 * 2**20  # requests and reports are small; Ray's default takes a third of the memory
@@ -112,7 +114,7 @@ class Cluster:
     def _trained(self, call: "ray.ObjectRef[Any]") -> Message:
         trial = self._training.pop(call)
         try:
-            report: Report = ray.get(call)
+            report: Report = _result(call)
         except (ActorDiedError, ActorUnavailableError) as error:
             self._trainer = self._new_trainer()
             return Gone(None, _first_line(error))
@@ -121,7 +123,7 @@ class Cluster:
     def _thought(self, call: "ray.ObjectRef[Any]") -> Message:
         lineage = self._thinking.pop(call)
         try:
-            reply: Reply = ray.get(call)
+            reply: Reply = _result(call)
         except (ActorDiedError, ActorUnavailableError) as error:
             self._minds[lineage] = self._new_mind(lineage)
             return Gone(lineage, _first_line(error))
@@ -132,6 +134,14 @@ class Cluster:
 
     def _new_trainer(self) -> Any:
         return ray.remote(Trainer).options(num_cpus=0, max_concurrency=2).remote()
+
+
+def _result(call: "ray.ObjectRef[Any]") -> Any:
+    """What an actor's call came to; what it raised is raised here as it was, not in Ray's wrapping."""
+    try:
+        return ray.get(call)
+    except RayTaskError as error:
+        raise error.cause from error
 
 
 def _first_line(error: Exception) -> str:

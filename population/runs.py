@@ -5,6 +5,7 @@ folder can change a run that has begun. What happened is in the journal, not her
 """
 
 import re
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 
@@ -131,10 +132,10 @@ def free_name(runs: Path, now: datetime) -> str:
     return name if not (runs / name).exists() else next(n for n in taken if not (runs / n).exists())
 
 
-def read_briefs(programs: list[Path]) -> tuple[Brief, ...]:
+def read_briefs(programs: Sequence[Path]) -> tuple[Brief, ...]:
     """The briefs named by --program; a folder stands for its .md files, by name."""
     paths = [file for path in programs for file in (sorted(path.glob("*.md")) if path.is_dir() else [path])]
-    if not paths:
+    if programs and not paths:
         raise BadInput(f"--program {programs[0]}: the folder holds no .md file")
     return tuple(_read_brief(path) for path in paths)
 

@@ -239,9 +239,9 @@ def opening(population: Population, settings: runs.Settings, genome_at: Callable
     if population.started is None:
         events.append(_started(settings))
     else:
+        events.append(Resumed())
         if population.running is not None:
             events.append(Lost(population.running, "the scheduler was stopped while it ran"))
-        events.append(Resumed())
     for name, brief, proposer in runs.deal(settings):
         if name not in population.lineages:
             events.append(Founded(name, brief.name, proposer, settings.baseline, "the run begins"))

@@ -72,6 +72,7 @@ class Population:
     started: Started | None = None
     started_at: float = 0.0
     at: float = 0.0  # time of the last entry
+    paused_s: float = 0.0  # between the end of one scheduler and the start of the next
     entries: int = 0
     lineages: dict[str, Lineage] = field(default_factory=dict)
     candidates: dict[int, Candidate] = field(default_factory=dict)
@@ -96,6 +97,11 @@ class Population:
         """Mean score of a commit over its trials, or None if it has none."""
         scores = self.scores.get(commit)
         return sum(scores) / len(scores) if scores else None
+
+    @property
+    def elapsed_s(self) -> float:
+        """Wall time from the first entry to the last, without the pauses between schedulers."""
+        return self.at - self.started_at - self.paused_s
 
     @property
     def baseline_score(self) -> float | None:
@@ -140,6 +146,8 @@ def apply(population: Population, entry: Entry) -> None:
     """
     assert entry.number == population.entries + 1, f"journal entry {entry.number} is out of order"
     _check(population, entry.event)
+    if isinstance(entry.event, Resumed):
+        population.paused_s += entry.at - population.at
     population.entries, population.at = entry.number, entry.at
     match entry.event:
         case Started() as started:

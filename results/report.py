@@ -51,7 +51,7 @@ def _headline(population: Population) -> Text:
     kept = sum(t.verdict == "advance" and t.candidate.operator != "baseline" for t in done)
     failed = Counter(status(t).replace("_", " ") for t in done if t.score is None)
     facts = [count(len(done), "trial"), f"{kept} kept", *(f"{n} {what}" for what, n in failed.most_common())]
-    facts += [duration(population.at - population.started_at)]
+    facts += [duration(population.elapsed_s)]
     lines.append("\n" + ", ".join(facts), style="not bold")
     return lines
 
