@@ -1,0 +1,96 @@
+"""How many trials the scheduler itself can do: `uv run python benchmarks/throughput.py`.
+
+The ten-line task, so that training costs next to nothing and what is left is ours: decisions, minds, journal
+(fsynced), git and machines. Two backends: Ray with real trial and exam processes, 100 trials; and inline with
+a function in the place of both processes, 1,000 trials. Each is a whole run in a temporary folder and a
+repository of its own, four lineages, journal to exports.
+"""
+
+import math
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import cyclopts
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from population import genome, runs
+from population.backend import Backend, Inline
+from population.branches import Branches
+from population.cluster import Cluster
+from population.lineage import Mind
+from population.minds import dealt
+from population.search import opened
+from results.exports import write_exports
+from results.terminal import View, console
+from trainer.outcome import Completed, Progress, Report, Usage
+from trainer.task import open_task
+from trainer.trial import Order
+
+HILL = Path(__file__).resolve().parent / "tasks" / "hill"
+
+
+def main(ray_trials: int = 100, inline_trials: int = 1000) -> None:
+    """Print a line for each backend."""
+    for name, machines, trials in (("ray", Cluster, ray_trials), ("inline", inline, inline_trials)):
+        with tempfile.TemporaryDirectory(prefix="lin") as home:
+            took_s, best = measure(Path(home), machines, trials)
+        each_ms = 1000 * took_s / trials
+        print(f"{name:6}  {trials:5d} trials in {took_s:5.1f} s  {each_ms:6.1f} ms a trial  best {best:.4f}")
+
+
+def measure(
+    home: Path, machines: Callable[[Mapping[str, Mind]], Backend], trials: int
+) -> tuple[float, float]:
+    """Seconds of wall time for a whole run, machines started and stopped, and its best score."""
+    task = shutil.copytree(HILL, home / "hill")
+    folder = runs.new_folder(home, "bench")
+    branches = Branches.open(task, folder.name, folder.path)
+    head = branches.head()
+    settings = runs.Settings(
+        run=folder.name,
+        created_at=time.time(),
+        task=open_task(task, "cpu"),
+        briefs=runs.read_briefs([task / "program.md"]),
+        proposers=dealt(["mutate"]),
+        lineages=4,
+        policy="promise",
+        seed=0,
+        trials=trials,
+        hours=None,
+        head=head,
+        baseline=branches.commit(branches.text(head), (head,), "Baseline", time.time()),
+    )
+    runs.save(folder, settings)
+    with Path("/dev/null").open("w") as nowhere:
+        screen = console()
+        screen.file = nowhere
+        begun = time.monotonic()
+        with opened(folder, settings, machines, View(screen), write_exports) as search:
+            search.run()
+            search.export()
+    assert search.population.finished == trials
+    best = search.population.best
+    assert best is not None and best.score is not None
+    return time.monotonic() - begun, best.score
+
+
+def inline(minds: Mapping[str, Mind]) -> Backend:
+    return Inline(minds, scored)
+
+
+def scored(order: Order, watch: Callable[[Progress], None]) -> Report:
+    """What hill's exam would say, without a process."""
+    knobs = genome.knobs(order.genome)
+    x, y = float(knobs["X"]), float(knobs["Y"])
+    rate, width = math.log10(float(knobs["RATE"])), math.log2(float(knobs["WIDTH"]))
+    loss = 1 + ((x + y - 2) ** 2 + (x - 2 * y - 1) ** 2 + (rate + 2) ** 2 + (width - 5) ** 2) / 100
+    return Report(Completed(loss), Usage(time.time()))
+
+
+if __name__ == "__main__":
+    cyclopts.run(main)
