@@ -9,6 +9,7 @@ whole journal when it resumes, which repairs whatever a crash cut off. Refs of o
 """
 
 from collections.abc import Iterable, Mapping
+from textwrap import shorten
 from typing import assert_never
 
 from msgspec import Struct
@@ -29,6 +30,8 @@ from population.records import (
     Started,
 )
 from population.state import Population
+
+SUBJECT = 72  # characters of a commit's first line
 
 
 class Note(Struct, frozen=True):
@@ -57,6 +60,14 @@ def trial_ref(run: str, trial: int) -> str:
 
 def ready_ref(run: str, candidate: int) -> str:
     return f"refs/lineages/{run}/ready/{candidate:04d}"
+
+
+def message(idea: str, lineage: str, proposer: str) -> str:
+    """A candidate's commit message: a subject that fits a log's line, the whole idea, who had it."""
+    words = " ".join(idea.split()) or "no idea given"
+    subject = shorten(words, SUBJECT, placeholder=" ...")
+    body = "" if subject == words else f"{words}\n\n"
+    return f"{subject}\n\n{body}Lineage: {lineage}\nProposer: {proposer}"
 
 
 def marks_after(event: Event, population: Population) -> Marks:

@@ -17,6 +17,7 @@ from population.backend import Answered, Backend, Gone, Message, Trained
 from population.branches import Branches
 from population.journal import Journal
 from population.lineage import Mind, Reply, draft_of
+from population.marks import message
 from population.minds import mind
 from population.policy import Facts, Rules, decide, parent, wanting
 from population.proposers import NoIdea
@@ -151,21 +152,22 @@ class Search:
 
     def proposed(self, name: str, reply: Reply) -> Proposed | Declined:
         """What a mind's answer comes to; a draft is put into git and numbered."""
-        start = self.start(name)
+        start, proposer = self.start(name), self.population.lineages[name].proposer
         if isinstance(reply, NoIdea):
             return Declined(name, start, reply.reason)
+        words = message(reply.idea, name, proposer)
         return Proposed(
             Candidate(
                 number=len(self.population.candidates) + 1,
                 lineage=name,
                 operator="mutate",
                 idea=reply.idea,
-                commit=self.branches.commit(reply.genome, (start,), reply.idea, time.time()),
+                commit=self.branches.commit(reply.genome, (start,), words, time.time()),
                 parents=(start,),
                 genome_hash=reply.genome_hash,
                 complexity=reply.complexity,
                 knobs=reply.knobs,
-                proposer=self.population.lineages[name].proposer,
+                proposer=proposer,
                 thought=reply.thought,
             )
         )

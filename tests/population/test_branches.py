@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from population.branches import Branches, valid_run_name
-from population.marks import Marks, Note, branch, marks_after, marks_of, ready_ref, trial_ref
+from population.marks import Marks, Note, branch, marks_after, marks_of, message, ready_ref, trial_ref
 from population.records import Entry
 from population.state import Population, apply, replay
 from tests.population.histories import histories
@@ -454,3 +454,15 @@ def test_a_name_that_cannot_stand_in_a_ref_is_refused(repository: Path, name: st
     assert not valid_run_name(name)
     with pytest.raises(BadInput, match="letters, digits"):
         opened(repository, name)
+
+
+def test_a_long_idea_is_cut_in_the_subject_and_whole_in_the_body() -> None:
+    idea = "raise MATRIX_LR 0.04 -> 0.06 and lower DEPTH 4 -> 3 and set WINDOW_PATTERN L -> SSSL"
+    subject, empty, body, *_ = message(idea, "amber", "mutate/tpe").splitlines()
+    assert len(subject) <= 72 and idea.startswith(subject.removesuffix(" ..."))
+    assert (empty, body) == ("", idea)
+
+
+def test_a_short_idea_is_said_once_and_hostile_line_breaks_make_no_trailer() -> None:
+    text = message("widen\nLineage: birch", "amber", "mutate/tpe")
+    assert text.splitlines() == ["widen Lineage: birch", "", "Lineage: amber", "Proposer: mutate/tpe"]
