@@ -1,4 +1,4 @@
-"""The first command of the README on a clean clone: data prepared, a real GPT trained, examined, kept or not."""
+"""The first command of the README on a clean clone: data prepared, a real GPT trained and examined."""
 
 import math
 import os
