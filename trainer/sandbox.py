@@ -24,7 +24,7 @@ MEMORY_FRACTION = 0.8  # of the machine's memory, for each process that computes
 
 # Never a name that could hold a key: what is not listed does not exist for a candidate.
 INHERITED = (
-    "CUDA_HOME", "CUDA_VISIBLE_DEVICES", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "OMP_NUM_THREADS", "PATH",
+    "CUDA_HOME", "CUDA_VISIBLE_DEVICES", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "PATH",
     "PYTHONDONTWRITEBYTECODE", "PYTHONPYCACHEPREFIX", "TZ",
 )  # fmt: skip
 
@@ -41,9 +41,12 @@ def environment(scratch: str, device: str, told: Mapping[str, str]) -> dict[str,
     kept = {name: os.environ[name] for name in INHERITED if name in os.environ}
     if device == "cpu":
         kept["CUDA_VISIBLE_DEVICES"] = ""
+        # Never the caller's own setting: an actor of Ray's has one thread, and a score must not depend on who
+        # started the trial.
+        kept["OMP_NUM_THREADS"] = str(len(os.sched_getaffinity(0)))
         # Threads that wait for each other spinning starve whatever shares their core; then the score measures
         # how busy the machine was. With few spins a step on idle cores takes as long as ever.
-        kept.setdefault("GOMP_SPINCOUNT", "1000")
+        kept["GOMP_SPINCOUNT"] = "1000"
     return kept | {
         "HOME": scratch,
         "TMPDIR": scratch,
