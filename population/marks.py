@@ -16,7 +16,6 @@ from msgspec import Struct
 
 from population.records import (
     Assigned,
-    Completed,
     Declined,
     Ended,
     Entry,
@@ -30,6 +29,7 @@ from population.records import (
     Started,
 )
 from population.state import Population
+from trainer.outcome import status
 
 SUBJECT = 72  # characters of a commit's first line
 
@@ -113,10 +113,10 @@ def _note(judged: Judged, population: Population) -> Note:
     """One line a trial, so that a commit measured twice, or by two runs, keeps both."""
     trial = population.trials[judged.trial]
     assert trial.outcome is not None, "a judged trial has an outcome"
-    status = type(trial.outcome).__struct_config__.tag
-    if isinstance(trial.outcome, Completed):
-        status = f"{population.run.metric} {trial.outcome.score:.6f}"
+    result = status(trial.outcome)
+    if trial.score is not None:
+        result = f"{population.run.metric} {trial.score:.6f}"
     key = f"{population.run.run}/{trial.number:04d}"
     return Note(
-        trial.candidate.commit, key, " ".join(f"{key} {status}, {judged.verdict}: {judged.reason}".split())
+        trial.candidate.commit, key, " ".join(f"{key} {result}, {judged.verdict}: {judged.reason}".split())
     )

@@ -10,8 +10,9 @@ import polars as pl
 
 from population.records import Thought, Usage
 from population.state import Population, Trial
-from results.words import cause, status
+from results.words import standing
 from results.writing import clean
+from trainer.outcome import cause
 
 _SCORE = "score"  # where the metric's column stands in _SCHEMA; also its name when the metric's own is taken
 _TEXT_LIMIT = 1000  # characters of an idea or a reason
@@ -84,7 +85,7 @@ def _row(population: Population, trial: Trial, thought: Thought) -> tuple[object
         parents[0],
         parents[1],
         trial.seed,
-        status(trial),
+        standing(trial),
         trial.verdict,
         trial.score,
         trial.gain,

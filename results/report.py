@@ -15,8 +15,9 @@ from rich.text import Text
 from population.state import Population, Trial
 from results.panel import colour
 from results.tree_text import lineage_tree
-from results.words import cause, status
+from results.words import standing
 from results.writing import change, clean, count, duration, figure
+from trainer.outcome import cause
 
 _HEAD, _TAIL = 4, 20  # of a longer way to the best, how many steps are shown from either end
 _FAILURES = 3  # told when nothing has a score
@@ -49,7 +50,7 @@ def _headline(population: Population) -> Text:
         )
     done = [t for t in population.trials.values() if t.outcome is not None]
     kept = sum(t.verdict == "advance" and t.candidate.operator != "baseline" for t in done)
-    failed = Counter(status(t).replace("_", " ") for t in done if t.score is None)
+    failed = Counter(standing(t).replace("_", " ") for t in done if t.score is None)
     facts = [count(len(done), "trial"), f"{kept} kept", *(f"{n} {what}" for what, n in failed.most_common())]
     facts += [duration(population.elapsed_s)]
     lines.append("\n" + ", ".join(facts), style="not bold")
@@ -65,7 +66,7 @@ def _failures(population: Population) -> RenderableType:
 
 def _failure(trial: Trial) -> Text:
     assert trial.outcome is not None
-    what = status(trial).replace("_", " ")
+    what = standing(trial).replace("_", " ")
     return _cut(f"trial {trial.number} {what}: {clean(cause(trial.outcome) or '', 200)}", "red")
 
 

@@ -11,7 +11,7 @@ from rich.tree import Tree
 
 from population.state import Lineage, Population, Trial
 from results.panel import colour
-from results.words import status
+from results.words import standing
 from results.writing import change, clean, count, figure
 
 _HEAD, _TAIL = 2, 6  # of a longer line of commits, how many are shown from its beginning and its end
@@ -121,7 +121,7 @@ class _Grove:
         dropped = self.dropped.get((lineage, commit))
         if not dropped:
             return Text()
-        failed = Counter(status(t).replace("_", " ") for t in dropped if t.score is None)
+        failed = Counter(standing(t).replace("_", " ") for t in dropped if t.score is None)
         failures = ", ".join(f"{n} {what}" for what, n in failed.items())
         note = f"{len(dropped)} dropped" + (f" ({failures})" if failures else "")
         return Text(note, "dim", no_wrap=True, overflow="ellipsis")

@@ -10,8 +10,6 @@ from msgspec import Struct
 
 from population.records import (
     Assigned,
-    Completed,
-    Crashed,
     Declined,
     Ended,
     Event,
@@ -19,16 +17,13 @@ from population.records import (
     Founded,
     Judged,
     Lost,
-    Outcome,
     Proposed,
-    Refused,
     Resumed,
     Started,
-    Stopped,
-    TimedOut,
 )
 from population.state import Population, Trial
 from results.writing import change, clean, count, figure
+from trainer.outcome import cause, status
 
 _NAME, _IDEA, _REASON = 16, 70, 100  # widest a part of a line may be, in cells
 
@@ -69,40 +64,11 @@ def words(event: Event, population: Population, limits: Limits = UNLIMITED) -> s
             assert_never(event)
 
 
-def status(trial: Trial) -> str:
-    """Where a trial stands: running, lost, or the tag of its outcome."""
+def standing(trial: Trial) -> str:
+    """Where a trial stands: running, lost, or the status of its outcome."""
     if trial.lost is not None:
         return "lost"
-    match trial.outcome:
-        case None:
-            return "running"
-        case Completed():
-            return "completed"
-        case Stopped():
-            return "stopped"
-        case Crashed():
-            return "crashed"
-        case TimedOut():
-            return "timed_out"
-        case Refused():
-            return "refused"
-        case _:
-            assert_never(trial.outcome)
-
-
-def cause(outcome: Outcome) -> str | None:
-    """Why there is no score, as untrusted text; None if there is one."""
-    match outcome:
-        case Completed():
-            return None
-        case Stopped(fraction, reason):
-            return f"at {fraction:.0%} of the budget, {reason}"
-        case Crashed(reason) | Refused(reason):
-            return reason
-        case TimedOut(phase, limit_s):
-            return f"{phase} was not over after {limit_s:g} s"
-        case _:
-            assert_never(outcome)
+    return status(trial.outcome) if trial.outcome else "running"
 
 
 def _judged(trial: Trial, population: Population, limits: Limits) -> str:
@@ -117,7 +83,7 @@ def _judged(trial: Trial, population: Population, limits: Limits) -> str:
 
 def _result(trial: Trial) -> str:
     if trial.score is None:
-        return status(trial).replace("_", " ")
+        return standing(trial).replace("_", " ")
     return figure(trial.score) + ("" if trial.gain is None else f" ({change(-trial.gain)})")
 
 

@@ -4,7 +4,7 @@ Lower scores are better, everywhere in this program; it is said here, where a sc
 has no score has no number that could be mistaken for one.
 """
 
-from typing import TypeAlias
+from typing import TypeAlias, assert_never
 
 from msgspec import Struct
 
@@ -44,6 +44,38 @@ class Refused(Struct, frozen=True, tag="refused"):
 
 
 Outcome: TypeAlias = Completed | Stopped | Crashed | TimedOut | Refused
+
+
+def status(outcome: Outcome) -> str:
+    """The outcome in one word: completed, stopped, crashed, timed_out or refused."""
+    match outcome:
+        case Completed():
+            return "completed"
+        case Stopped():
+            return "stopped"
+        case Crashed():
+            return "crashed"
+        case TimedOut():
+            return "timed_out"
+        case Refused():
+            return "refused"
+        case _:
+            assert_never(outcome)
+
+
+def cause(outcome: Outcome) -> str | None:
+    """Why there is no score, as untrusted text to stand beside the status; None if there is one."""
+    match outcome:
+        case Completed():
+            return None
+        case Stopped(fraction, reason):
+            return f"at {fraction:.0%} of the budget, {reason}"
+        case Crashed(reason) | Refused(reason):
+            return reason
+        case TimedOut(phase, limit_s):
+            return f"{phase} was not over after {limit_s:g} s"
+        case _:
+            assert_never(outcome)
 
 
 class Usage(Struct, frozen=True):
