@@ -1,14 +1,18 @@
 import io
+import re
 from pathlib import Path
 
 import pytest
+from hypothesis import given
 from rich.cells import cell_len
 from rich.console import Console
-from synthetic_runs import Story, ended, searched
+from synthetic_runs import BASELINE, Story, ended, searched
 
-from population.records import Crashed, TimedOut
-from population.state import Population
+from population.records import Crashed, Entry, TimedOut
+from population.state import Population, replay
 from results.report import report
+from results.tree_text import lineage_tree
+from tests.population.histories import histories
 
 
 def printed(population: Population, width: int = 80, folder: Path | None = None) -> str:
@@ -98,7 +102,51 @@ def test_a_hundred_forks_upon_forks_are_counted_where_they_are_not_drawn() -> No
         story.tries(f"line{n - 1}", f"step {n}", 2.7 - n / 100, keep=True)
         story.founds(f"line{n}", tip=story.population.lineages[f"line{n - 1}"].tip)
     text = printed(story.population)
-    assert "… and 95 commits more" in text and len(text.splitlines()) < 60
+    assert "… 96 more lineages with 95 steps" in text and len(text.splitlines()) < 60
+
+
+def drawn(population: Population) -> str:
+    console = Console(width=300, record=True, file=io.StringIO())
+    console.print(lineage_tree(population))
+    return console.export_text()
+
+
+def counted(tree: str) -> int:
+    """Trials in a tree of text but for the baseline: the steps drawn, and whatever is a number of trials."""
+    numbers = re.findall(r"(\d+) (?:dropped|lost|under way|not judged|more steps|steps?\b)", tree)
+    return len(re.findall(r"── +\d+  \d\.\d", tree)) + sum(map(int, numbers))
+
+
+def beside_baseline(population: Population) -> int:
+    trials = population.trials.values()
+    return sum(t.candidate.operator != "baseline" or t.verdict != "advance" for t in trials)
+
+
+@given(histories(max_events=80))
+def test_a_tree_has_every_trial_once_and_every_lineage_once(entries: list[Entry]) -> None:
+    population = replay(entries)
+    tree = drawn(population)
+    assert counted(tree) == beside_baseline(population)
+    assert sorted(re.findall(r"── (l\d+)  brief", tree)) == sorted(population.lineages)
+
+
+def test_candidates_that_all_start_from_the_baseline_are_one_branch() -> None:
+    story = Story().begins("cedar")
+    for score in (2.7, 2.75, 2.6, 2.8, 2.5):
+        story.tries("cedar", "from scratch", score, keep=score < 2.71, parent=BASELINE)
+    assert [line.rstrip() for line in drawn(story.population).splitlines()] == [
+        "baseline  2.7344",
+        "└── cedar  default, mutate  2 dropped",
+        "    ├──    2  2.7000 -0.0344  from scratch",
+        "    ├──    4  2.6000 -0.1000  from scratch",
+        "    └──    6  2.5000 -0.1000  from scratch  best",
+    ]
+
+
+@pytest.mark.parametrize("trials", [16, 2000])
+def test_what_a_long_run_leaves_out_of_the_tree_is_counted(trials: int) -> None:
+    population = searched(trials).population
+    assert counted(drawn(population)) == beside_baseline(population) == trials - 1
 
 
 def test_hostile_ideas_stay_inside_the_console_and_carry_no_escapes() -> None:
