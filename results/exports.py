@@ -21,7 +21,7 @@ _HEADER = "commit\tval_bpb\tmemory_gb\tstatus\tdescription\n"
 
 def write_exports(folder: Path, population: Population, genome_of: Callable[[str], str]) -> None:
     """Bring the exports in the run's `folder` up to date. `genome_of` gives the text of a commit's genome,
-    and is asked only when the best has changed."""
+    and is asked only when the best has changed or a file of it is gone."""
     folder.mkdir(parents=True, exist_ok=True)
     aside = _aside(folder / "experiments.parquet")
     trials(population).write_parquet(aside)
@@ -61,12 +61,12 @@ def _write_best(folder: Path, population: Population, genome_of: Callable[[str],
         return
     # The first line names what the files show. It is no part of the diff: patch and git apply skip it.
     title = f"baseline {baseline}, best {best.candidate.commit} (trial {best.number})\n"
-    diff = folder / "best.diff"
-    if diff.exists() and diff.read_text().startswith(title):
+    genome, diff = folder / "train.py", folder / "best.diff"
+    if genome.exists() and diff.exists() and diff.read_bytes().startswith(title.encode()):
         return
     folder.mkdir(exist_ok=True)
     before, after = genome_of(baseline), genome_of(best.candidate.commit)
-    _write(folder / "train.py", after)
+    _write(genome, after)
     _write(diff, title + unified(before, after))  # last: its title is what says that both are done
 
 

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pandas as pd
 import polars as pl
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from synthetic_runs import BASELINE, Story, lost, searched
@@ -116,6 +117,16 @@ def test_the_best_is_fetched_again_only_when_it_has_changed(tmp_path: Path) -> N
     write_exports(tmp_path, story.population, counting)
     assert len(asked) == 4
     assert (tmp_path / "best/train.py").read_text() == genome_of(f"{len(story.population.candidates):040x}")
+
+
+@pytest.mark.parametrize("name", ["train.py", "best.diff"])
+def test_a_file_of_the_best_that_was_deleted_comes_back(name: str, tmp_path: Path) -> None:
+    population = searched(10).population
+    write_exports(tmp_path, population, genome_of)
+    before = (tmp_path / "best" / name).read_bytes()
+    (tmp_path / "best" / name).unlink()
+    write_exports(tmp_path, population, genome_of)
+    assert (tmp_path / "best" / name).read_bytes() == before
 
 
 def test_exports_of_a_run_without_trials_are_empty_tables_and_leave_nothing_behind(tmp_path: Path) -> None:
