@@ -26,7 +26,8 @@ _FAILURES = 3  # told when nothing has a score
 def report(population: Population, folder: Path | None = None) -> RenderableType:
     """All of it as one renderable. With the run's `folder` it also says where the files are."""
     if population.started is None:
-        return Text("an empty run: nothing has happened yet")
+        run = f"run {clean(folder.name, 80)}: " if folder else ""
+        return Text(f"{run}nothing has happened yet")
     parts: list[RenderableType] = [Text(), _headline(population), Text()]
     parts += [lineage_tree(population), Text()]
     if (best := population.best) is None:

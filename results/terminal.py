@@ -58,7 +58,8 @@ class View:
     def tell(self, event: Event, population: Population) -> None:
         """Say an event that `population` has just applied, if it is worth a line."""
         self._population = population
-        if line := words(event, population, self.limits):
+        width = self.console.width if self._live else None
+        if line := words(event, population, self.limits, width):
             self.say(line)
 
     def say(self, line: str) -> None:
@@ -93,8 +94,8 @@ class View:
     def _coloured(self, line: str) -> Text:
         text = Text(line)
         text.highlight_regex(r"^\[[ 0-9/]+\]", "dim")
-        text.highlight_regex(r"\(-[0-9.e-]+\)|  advance  ", "green")
-        text.highlight_regex(r"  (crashed|timed out|refused|stopped)  ", "red")
+        text.highlight_regex(r" -[0-9.e-]+ (?= *(?:advance|discard) )| advance ", "green")
+        text.highlight_regex(r" (crashed|timed out|refused|stopped) (?= *discard )", "red")
         for name in self._population.lineages if self._population else ():
             if start := line.find(f" {name} ") + 1:
                 text.stylize(colour(self._population, name), start, start + len(name))

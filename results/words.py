@@ -1,12 +1,14 @@
 """Events of a run in words: one line for each that a person would want told.
 
-Pure. Lower scores are better, so the difference in brackets is an improvement when it is negative. A trial
-without a score is told with its cause and never with a number.
+Pure. Lower scores are better, so the difference behind a score is an improvement when it is negative. A trial
+without a score is told with its cause and never with a number. Where there is little room the reason gives
+way first, then the space between the columns and the lineage's name, and only then the idea.
 """
 
 from typing import assert_never
 
 from msgspec import Struct
+from rich.cells import cell_len
 
 from population.records import (
     Assigned,
@@ -26,6 +28,7 @@ from results.writing import change, clean, count, figure
 from trainer.outcome import cause, status
 
 _NAME, _IDEA, _REASON = 16, 70, 100  # widest a part of a line may be, in cells
+_SHORT_NAME, _SHORT_IDEA, _SHORT_REASON = 4, 40, 12  # and how wide it stays if it is there
 
 
 class Limits(Struct, frozen=True):
@@ -38,8 +41,13 @@ class Limits(Struct, frozen=True):
 UNLIMITED = Limits()
 
 
-def words(event: Event, population: Population, limits: Limits = UNLIMITED) -> str | None:
-    """The event as a line, or None if it is not worth one. `population` has just applied the event."""
+def words(
+    event: Event, population: Population, limits: Limits = UNLIMITED, width: int | None = None
+) -> str | None:
+    """The event as a line, or None if it is not worth one. `population` has just applied the event.
+
+    A trial's line is made to fit `width` cells as far as its idea can be read then; None: any width will do.
+    """
     match event:
         case Started() as run:
             goal = f"{run.budget_s:g} s a trial, {clean(run.metric, 30)} (lower is better)"
@@ -53,7 +61,7 @@ def words(event: Event, population: Population, limits: Limits = UNLIMITED) -> s
         case Lost(trial, reason):
             return f"trial {trial} lost: {clean(reason, _REASON)}; its candidate gets another turn"
         case Judged(trial):
-            return _judged(population.trials[trial], population, limits)
+            return _judged(population.trials[trial], population, limits, width)
         case Resumed():
             return f"resumed after {count(population.finished, 'trial')}"
         case Ended(reason):
@@ -71,20 +79,40 @@ def standing(trial: Trial) -> str:
     return status(trial.outcome) if trial.outcome else "running"
 
 
-def _judged(trial: Trial, population: Population, limits: Limits) -> str:
+def _judged(trial: Trial, population: Population, limits: Limits, width: int | None) -> str:
     assert trial.outcome is not None, "only a finished trial is judged"
-    width = max(len(clean(name, _NAME)) for name in population.lineages)
-    name = clean(trial.candidate.lineage, _NAME)
-    idea = clean(trial.candidate.idea, _IDEA) or trial.candidate.operator
+    line = _facts(trial, population, limits, width)
+    room = _IDEA + 2 + _REASON if width is None else max(_SHORT_IDEA, width - cell_len(line))
+    idea = clean(trial.candidate.idea, min(_IDEA, room)) or trial.candidate.operator
+    room = min(_REASON, room - cell_len(idea) - 2)
     reason = clean(cause(trial.outcome) or trial.judged_because, _REASON)
-    line = f"{_counter(population, limits)} {name:<{width}}  {_result(trial):<16}  {trial.verdict:<7}  {idea}"
-    return f"{line}: {reason}" if reason else line
+    if reason and room >= min(_SHORT_REASON, cell_len(reason)):
+        return f"{line}{idea}: {clean(reason, room)}"
+    return line + idea
+
+
+def _facts(trial: Trial, population: Population, limits: Limits, width: int | None) -> str:
+    """What stands in front of the idea, in columns; closer together if that leaves the idea too little."""
+    counter, name = _counter(population, limits), trial.candidate.lineage
+    widest = max(cell_len(clean(each, _NAME)) for each in population.lineages)
+    result = f"{_result(trial):<14}", f"{trial.verdict:<7}"
+    line = f"{counter} {_column(name, widest)}  {'  '.join(result)}  "
+    if width is None or width - cell_len(line) >= _SHORT_IDEA:
+        return line
+    rest = f" {' '.join(result)} "
+    room = width - _SHORT_IDEA - cell_len(f"{counter} {rest}")
+    return f"{counter} {_column(name, max(_SHORT_NAME, min(widest, room)))}{rest}"
+
+
+def _column(text: str, width: int) -> str:
+    text = clean(text, width)
+    return text + " " * (width - cell_len(text))
 
 
 def _result(trial: Trial) -> str:
     if trial.score is None:
         return standing(trial).replace("_", " ")
-    return figure(trial.score) + ("" if trial.gain is None else f" ({change(-trial.gain)})")
+    return figure(trial.score) + ("" if trial.gain is None else f" {change(-trial.gain)}")
 
 
 def _counter(population: Population, limits: Limits) -> str:

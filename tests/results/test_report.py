@@ -85,7 +85,11 @@ def test_a_run_of_failures_says_why() -> None:
 @pytest.mark.parametrize("story", [Story(), Story().founds("cedar"), Story().begins("cedar")])
 def test_a_run_that_has_hardly_begun_is_reported(story: Story) -> None:
     assert "dawn" in printed(story.population)
-    assert "nothing has happened" in printed(Population())
+
+
+def test_a_run_without_a_journal_is_reported_by_the_name_of_its_folder() -> None:
+    assert printed(Population()).strip() == "nothing has happened yet"
+    assert printed(Population(), folder=Path("runs/dawn")).strip() == "run dawn: nothing has happened yet"
 
 
 @pytest.mark.parametrize("trials", [16, 2000])

@@ -44,9 +44,9 @@ def test_without_a_terminal_a_run_is_one_plain_line_an_event() -> None:
         "run dawn: promise on cpu, 10 s a trial, val_bpb (lower is better)",
         "cedar founded (default, mutate): a line of its own",
         "moss founded (default, mutate): a line of its own",
-        "[ 1/16] cedar  2.7344            advance  the baseline: the first score",
-        "[ 2/16] moss   2.7000 (-0.0344)  advance  raise DEPTH 4 -> 6: clear of the noise",
-        "[ 3/16] cedar  crashed           discard  raise [DEPTH] 4 -> 16: out of memory "
+        "[ 1/16] cedar  2.7344          advance  the baseline: the first score",
+        "[ 2/16] moss   2.7000 -0.0344  advance  raise DEPTH 4 -> 6: clear of the noise",
+        "[ 3/16] cedar  crashed         discard  raise [DEPTH] 4 -> 16: out of memory "
         "very very very very very very very very very very",
         "ended: 16 trials are done",
     ]

@@ -1,6 +1,21 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.cells import cell_len
 from synthetic_runs import Story, ended, lost
 
-from population.records import Assigned, Crashed, Declined, Event, Lost, Refused, Resumed, Stopped, TimedOut
+from population.records import (
+    Assigned,
+    Crashed,
+    Declined,
+    Ended,
+    Event,
+    Lost,
+    Refused,
+    Resumed,
+    Stopped,
+    TimedOut,
+)
 from results.words import Limits, words
 
 SIXTEEN = Limits(trials=16)
@@ -15,7 +30,7 @@ def test_a_judged_trial_is_told_with_its_score_its_difference_and_the_reason() -
     judged = story.tries(
         "cedar", "raise MATRIX_LR 0.04 -> 0.06", 2.7134, keep=True, reason="clear of the noise"
     )
-    line = "[ 2/16] cedar    2.7134 (-0.0210)  advance  raise MATRIX_LR 0.04 -> 0.06: clear of the noise"
+    line = "[ 2/16] cedar    2.7134 -0.0210  advance  raise MATRIX_LR 0.04 -> 0.06: clear of the noise"
     assert told(story, judged) == line
 
 
@@ -25,8 +40,7 @@ def test_a_baseline_has_no_difference_and_a_run_without_end_no_total() -> None:
         "cedar", "the baseline", 2.7344, keep=True, operator="baseline", reason="the first score"
     )
     assert (
-        told(story, judged, Limits())
-        == "[  1] cedar  2.7344            advance  the baseline: the first score"
+        told(story, judged, Limits()) == "[  1] cedar  2.7344          advance  the baseline: the first score"
     )
 
 
@@ -39,10 +53,10 @@ def test_a_trial_without_a_score_is_told_with_its_cause() -> None:
         Stopped(0.4, "hopeless"),
     ]
     assert [told(story, story.tries("cedar", "lift DEPTH", outcome)) for outcome in outcomes] == [
-        "[ 2/16] cedar  crashed           discard  lift DEPTH: CUDA out of memory",
-        "[ 3/16] cedar  timed out         discard  lift DEPTH: startup was not over after 60 s",
-        "[ 4/16] cedar  refused           discard  lift DEPTH: changes only a seed",
-        "[ 5/16] cedar  stopped           discard  lift DEPTH: at 40% of the budget, hopeless",
+        "[ 2/16] cedar  crashed         discard  lift DEPTH: CUDA out of memory",
+        "[ 3/16] cedar  timed out       discard  lift DEPTH: startup was not over after 60 s",
+        "[ 4/16] cedar  refused         discard  lift DEPTH: changes only a seed",
+        "[ 5/16] cedar  stopped         discard  lift DEPTH: at 40% of the budget, hopeless",
     ]
 
 
@@ -52,7 +66,7 @@ def test_the_beginning_the_end_and_what_goes_wrong_between_are_told() -> None:
     assert [line for entry in ended(story).entries if (line := told(story, entry.event))] == [
         "run dawn: promise on cpu, 10 s a trial, val_bpb (lower is better)",
         "cedar founded (default, mutate): a line of its own",
-        "[ 1/16] cedar  2.7344            advance  the baseline: the first score",
+        "[ 1/16] cedar  2.7344          advance  the baseline: the first score",
         "trial 2 lost: the scheduler was killed; its candidate gets another turn",
         "ended: 16 trials are done",
     ]
@@ -81,6 +95,43 @@ def test_hostile_ideas_and_reasons_become_harmless_words() -> None:
     line = told(story, judged)
     assert line is not None and line.isprintable() and len(line) < 250
     assert "advance [red]xyyy" in line and "a bzzz" in line
+
+
+LONG = "raise MATRIX_LR 0.04 -> 0.06 and lower WIDTH 256 -> 128"
+
+
+@pytest.mark.parametrize("name", ["dune", "thistle", "juniper2"])
+@pytest.mark.parametrize("trials", [16, 99, 2000])
+def test_where_there_is_little_room_an_idea_keeps_forty_columns_and_the_reason_goes(
+    name: str, trials: int
+) -> None:
+    story = Story().begins(name)
+    judged = story.tries(name, LONG, 2.7134, keep=True, reason="better than its tip")
+    line = words(judged, story.population, Limits(trials), width=80)
+    assert line is not None and len(line) <= 80
+    before, verdict, idea = line.partition(" advance ")
+    assert before.startswith("[") and verdict and before.rstrip().endswith(" 2.7134 -0.0210")
+    assert LONG.startswith(idea.strip().rstrip("…")) and len(idea.strip()) >= 39
+
+
+def test_where_there_is_room_for_a_part_of_the_reason_that_part_is_told() -> None:
+    story = Story().begins("cedar")
+    judged = story.tries("cedar", "lift DEPTH", Crashed("CUDA out of memory: tried to allocate 2 GiB"))
+    line = words(judged, story.population, SIXTEEN, width=80)
+    assert line == "[ 2/16] cedar  crashed         discard  lift DEPTH: CUDA out of memory: tried t…"
+
+
+@given(st.text(), st.text(), st.integers(60, 200))
+def test_a_line_of_a_trial_fits_any_ordinary_console(idea: str, reason: str, width: int) -> None:
+    story = Story().begins("cedar")
+    judged = story.tries("cedar", idea, Crashed(reason))
+    line = words(judged, story.population, SIXTEEN, width)
+    assert line is not None and line.isprintable() and cell_len(line) <= max(width, 78)
+
+
+def test_a_long_reason_for_the_end_is_one_line() -> None:
+    line = told(Story().begins("cedar"), Ended("the baseline has no score:\n" + "crashed " * 50))
+    assert line is not None and line.isprintable() and len(line) <= 107
 
 
 def test_a_lost_trial_is_no_number_in_the_count() -> None:
