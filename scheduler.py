@@ -22,8 +22,8 @@ from population.branches import Branches
 from population.journal import read
 from population.locks import hold_device
 from population.minds import dealt
+from population.opening import opened
 from population.policy import PolicyName
-from population.search import opened
 from population.state import replay
 from results.exports import write_exports
 from results.report import report
@@ -85,8 +85,13 @@ def search(asked: Annotated[Asked, Parameter(name="*")] = Asked()) -> int:
         value = getattr(asked, option)
         if value is not None and not value > 0:
             raise BadInput(f"--{option} must be more than 0, not {value:g}")
-    folder, settings = begin(asked) if asked.resume is None else resume(asked, asked.resume)
-    return go(folder, settings)
+    if asked.resume is not None:
+        folder, settings = resumed(asked, asked.resume)
+        with hold_device(settings.task.device):
+            return go(folder, checked(folder, settings))
+    machine = detect(asked.device)
+    with hold_device(machine.device):
+        return go(*begun(asked, machine))
 
 
 @app.command
@@ -97,12 +102,11 @@ def show(run: str) -> int:
     return 0
 
 
-def begin(asked: Asked) -> tuple[runs.RunFolder, runs.Settings]:
+def begun(asked: Asked, machine: Machine) -> tuple[runs.RunFolder, runs.Settings]:
     """Make a new run: everything it will ever need is pinned in its settings."""
     name = asked.name or runs.free_name(RUNS, datetime.now())
     folder = runs.new_folder(RUNS, name)
     briefs, proposers = runs.read_briefs(asked.program), dealt(asked.proposer)
-    machine = detect(asked.device)
     task = open_task(asked.task, machine.device, asked.budget)
     branches = Branches.open(asked.task, name, folder.path, genome_path(asked.task))
     if branches.used():
@@ -128,21 +132,26 @@ def begin(asked: Asked) -> tuple[runs.RunFolder, runs.Settings]:
     return folder, settings
 
 
-def resume(asked: Asked, name: str) -> tuple[runs.RunFolder, runs.Settings]:
-    """Find a run again. It goes on with the very exam it began with, or not at all."""
+def resumed(asked: Asked, name: str) -> tuple[runs.RunFolder, runs.Settings]:
+    """Find a run again, with its limits set anew if that was asked for."""
     fixed = [f.name for f in fields(Asked) if f.name not in ("resume", "trials", "hours")]
     if changed := [f"--{f}" for f in fixed if getattr(asked, f) != getattr(Asked(), f)]:
         raise BadInput(f"{', '.join(changed)} cannot change in a resumed run; only --trials and --hours can")
     folder = runs.find(RUNS, name)
-    settings = runs.resumed(runs.load(folder), asked.trials, asked.hours)
+    return folder, runs.resumed(runs.load(folder), asked.trials, asked.hours)
+
+
+def checked(folder: runs.RunFolder, settings: runs.Settings) -> runs.Settings:
+    """A resumed run goes on with the very exam it began with, or not at all."""
     task = settings.task
     now = open_task(Path(task.folder), task.device, task.budget_s, task.profile or None)
     if now.exam_hash != task.exam_hash:
         raise BadInput(
-            f"{task.folder}: prepare.py or its data changed since run {name} began, so new scores could not "
-            "be compared with old ones; restore them, or start a new run"
+            f"{task.folder}: prepare.py or its data changed since run {settings.run} began, so new scores "
+            "could not be compared with old ones; restore them, or start a new run"
         )
-    return folder, settings
+    runs.save(folder, settings)
+    return settings
 
 
 def sized(branches: Branches, task: Task, machine: Machine, at: float) -> str:
@@ -163,14 +172,14 @@ def go(folder: runs.RunFolder, settings: runs.Settings) -> int:
     screen = console()
     screen.print(f"run {settings.run}: starting the machines")
     view = View(screen, Limits(settings.trials, settings.hours))
-    with hold_device(settings.task.device), opened(folder, settings, Cluster, view, write_exports) as search:
+    with opened(folder, settings, Cluster, view, write_exports) as search:
         for signum in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(signum, search.interrupt)
+            signal.signal(
+                signum, search.interrupt
+            )  # for good: what is left to do at the end is not cut short
         try:
             with view:
                 search.run()
-        except KeyboardInterrupt:
-            search.give_up()
         finally:
             search.export()
     screen.print(report(search.population, folder.path))

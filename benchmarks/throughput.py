@@ -24,7 +24,7 @@ from population.branches import Branches
 from population.cluster import Cluster
 from population.lineage import Mind
 from population.minds import dealt
-from population.search import opened
+from population.opening import opened
 from results.exports import write_exports
 from results.terminal import View, console
 from trainer.outcome import Completed, Progress, Report, Usage

@@ -11,7 +11,7 @@ from typing import Protocol, TypeAlias
 
 from msgspec import Struct
 
-from population.lineage import Mind, Reply
+from population.lineage import Answer, Mind
 from population.proposers import Request
 from trainer.outcome import Progress, Report
 from trainer.trial import Order
@@ -23,7 +23,7 @@ class Answered(Struct, frozen=True):
     """A lineage's mind has answered."""
 
     lineage: str
-    reply: Reply
+    answer: Answer
 
 
 class Trained(Struct, frozen=True):

@@ -8,12 +8,11 @@ Not covered: a lineage's branch moves under someone who has it checked out (thei
 `git status` shows the difference). Look at one with `git switch --detach`.
 """
 
-import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Self
 
-from population.marks import Marks, Note, marks_after, marks_of
+from population.marks import Marks, Note, marks_after, marks_of, valid_run_name
 from population.plumbing import Plumbing
 from population.records import Ended, Entry, Event
 from population.state import Population
@@ -21,14 +20,8 @@ from trainer.errors import BadInput
 
 NOTES = "refs/notes/lineages"
 TASK_FILES = ("train.py", "prepare.py", "program.md")
-_VALID_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 NOTES_EVERY_S = 5.0  # of journal time: a note costs as much as all else together
 _ATTEMPTS = 20  # at a note, while other runs write theirs at the same moment
-
-
-def valid_run_name(name: str) -> bool:
-    """Whether `name` can stand in a ref and name a folder; lineages are named by the same rule."""
-    return bool(_VALID_NAME.fullmatch(name)) and ".." not in name and not name.endswith((".", ".lock"))
 
 
 class Branches:

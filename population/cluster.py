@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from population.backend import Answered, Gone, Message, Trained
-from population.lineage import Mind, Reply
+from population.lineage import Answer, Mind
 from population.proposers import Request
 from trainer.outcome import Progress, Report
 from trainer.trial import Order, run_trial
@@ -37,7 +37,8 @@ class Trainer:
         self._progress: Progress | None = None
 
     def train(self, order: Order) -> Report:
-        assert self._lock.acquire(blocking=False), "one trial at a time"
+        if not self._lock.acquire(blocking=False):
+            raise RuntimeError("one trial at a time")
         try:
             return run_trial(order, self._watch)
         finally:
@@ -57,7 +58,7 @@ class _Actor:
     def __init__(self, mind: Mind) -> None:
         self._mind = mind
 
-    def think(self, request: Request) -> Reply:
+    def think(self, request: Request) -> Answer:
         return self._mind.think(request)
 
 
@@ -69,6 +70,7 @@ class Cluster:
             [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
         )  # workers are started by Ray's own process and know nothing of our path
         ray.init(
+            address="local",
             num_cpus=max(2, os.cpu_count() or 2),
             include_dashboard=False,
             configure_logging=False,
@@ -116,6 +118,7 @@ class Cluster:
         try:
             report: Report = _result(call)
         except (ActorDiedError, ActorUnavailableError) as error:
+            ray.kill(self._trainer)  # out of reach is not dead: two must not share the GPU
             self._trainer = self._new_trainer()
             return Gone(None, _first_line(error))
         return Trained(trial, report)
@@ -123,11 +126,12 @@ class Cluster:
     def _thought(self, call: "ray.ObjectRef[Any]") -> Message:
         lineage = self._thinking.pop(call)
         try:
-            reply: Reply = _result(call)
+            answer: Answer = _result(call)
         except (ActorDiedError, ActorUnavailableError) as error:
+            ray.kill(self._minds[lineage])
             self._minds[lineage] = self._new_mind(lineage)
             return Gone(lineage, _first_line(error))
-        return Answered(lineage, reply)
+        return Answered(lineage, answer)
 
     def _new_mind(self, lineage: str) -> Any:
         return ray.remote(_Actor).options(num_cpus=0).remote(self._bodies[lineage])
@@ -142,6 +146,10 @@ def _result(call: "ray.ObjectRef[Any]") -> Any:
         return ray.get(call)
     except RayTaskError as error:
         raise error.cause from error
+    except ActorDiedError as error:
+        if error.actor_init_failed:  # a fault of ours: the next one would fail as this one did
+            raise RuntimeError(str(error)) from error
+        raise
 
 
 def _first_line(error: Exception) -> str:

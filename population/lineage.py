@@ -1,11 +1,13 @@
 """The body of a lineage's actor: its mind, and the checks an idea passes before it may use the GPU."""
 
+import time
 from typing import TypeAlias
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from population import genome
-from population.proposers import NoIdea, Proposer, Request
+from population.proposers import NoIdea, Proposer, Reply, Request
 from population.records import Knob, Thought
 
 
@@ -20,7 +22,7 @@ class Draft(Struct, frozen=True, tag="draft"):
     thought: Thought
 
 
-Reply: TypeAlias = Draft | NoIdea
+Answer: TypeAlias = Draft | NoIdea
 
 
 class Mind:
@@ -29,9 +31,13 @@ class Mind:
     def __init__(self, proposer: Proposer) -> None:
         self._proposer = proposer
 
-    def think(self, request: Request) -> Reply:
-        """Ask the proposer once and check what it says."""
-        reply = self._proposer.propose(request)
+    def think(self, request: Request) -> Answer:
+        """Ask the proposer once, check what it says, and note how long it took."""
+        begun = time.monotonic()
+        answer = self._checked(request, self._proposer.propose(request))
+        return replace(answer, thought=replace(answer.thought, wall_s=time.monotonic() - begun))
+
+    def _checked(self, request: Request, reply: Reply) -> Answer:
         if isinstance(reply, NoIdea):
             return reply
         draft = draft_of(reply.genome, reply.idea, reply.thought)
@@ -44,7 +50,7 @@ class Mind:
         return draft
 
 
-def draft_of(text: str, idea: str, thought: Thought | None = None) -> Reply:
+def draft_of(text: str, idea: str, thought: Thought | None = None) -> Answer:
     """A genome with what the records keep of it; NoIdea if it is not a program."""
     thought = thought or Thought()
     try:

@@ -8,6 +8,7 @@ whole journal when it resumes, which repairs whatever a crash cut off. Refs of o
     refs/lineages/R/ready/0009        candidate 9, while it waits for the GPU
 """
 
+import re
 from collections.abc import Iterable, Mapping
 from textwrap import shorten
 from typing import assert_never
@@ -31,6 +32,7 @@ from population.records import (
 from population.state import Population
 from trainer.outcome import status
 
+_VALID_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 SUBJECT = 72  # characters of a commit's first line
 
 
@@ -60,6 +62,11 @@ def trial_ref(run: str, trial: int) -> str:
 
 def ready_ref(run: str, candidate: int) -> str:
     return f"refs/lineages/{run}/ready/{candidate:04d}"
+
+
+def valid_run_name(name: str) -> bool:
+    """Whether `name` can stand in a ref and name a folder; lineages are named by the same rule."""
+    return bool(_VALID_NAME.fullmatch(name)) and ".." not in name and not name.endswith((".", ".lock"))
 
 
 def message(idea: str, lineage: str, proposer: str) -> str:

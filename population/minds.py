@@ -1,17 +1,18 @@
 """The minds there are, by the names a person gives on the command line."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from population.lineage import Mind
+from population.proposers import Proposer
 from population.proposers.mutate import Mutate
 from trainer.errors import BadInput
 
-# What `--proposer NAME` deals to the lineages: plain `mutate` stands for one of each sampler in turn.
-DEALS = {
-    "mutate": ("mutate/tpe", "mutate/cma"),
-    "mutate/tpe": ("mutate/tpe",),
-    "mutate/cma": ("mutate/cma",),
+PROPOSERS: dict[str, Callable[[], Proposer]] = {
+    "mutate/tpe": lambda: Mutate("tpe"),
+    "mutate/cma": lambda: Mutate("cma"),
 }
+# What `--proposer NAME` deals to the lineages; plain `mutate` stands for one of each sampler in turn.
+DEALS = {"mutate": tuple(PROPOSERS)} | {name: (name,) for name in PROPOSERS}
 
 
 def dealt(names: Sequence[str]) -> tuple[str, ...]:
@@ -24,10 +25,6 @@ def dealt(names: Sequence[str]) -> tuple[str, ...]:
 
 def mind(name: str) -> Mind:
     """The mind of a lineage whose proposer bears this full name."""
-    match name:
-        case "mutate/tpe":
-            return Mind(Mutate("tpe"))
-        case "mutate/cma":
-            return Mind(Mutate("cma"))
-        case _:
-            raise BadInput(f"unknown proposer {name!r} in the run's settings; known are {', '.join(DEALS)}")
+    if name not in PROPOSERS:
+        raise BadInput(f"unknown proposer {name!r} in the run's settings; known are {', '.join(PROPOSERS)}")
+    return Mind(PROPOSERS[name]())

@@ -90,6 +90,7 @@ class Plumbing:
                     env=self._environment,
                     stdout_as_string=False,
                     strip_newline_in_stdout=False,
+                    start_new_session=True,  # Ctrl-C is for the scheduler; git finishes what it began
                 )
         except GitCommandError as error:
             said = str(error.stderr).strip().removeprefix("stderr: ").strip("'\n ").splitlines()

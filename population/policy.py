@@ -19,19 +19,9 @@ from typing import Literal, TypeAlias, assert_never, get_args
 
 from msgspec import Struct
 
-from population.records import (
-    Assigned,
-    Completed,
-    Crashed,
-    Ended,
-    Judged,
-    Outcome,
-    Refused,
-    Stopped,
-    TimedOut,
-    Verdict,
-)
+from population.records import Assigned, Ended, Judged, Verdict
 from population.state import Lineage, Population, Trial
+from trainer.outcome import cause, status
 
 PolicyName: TypeAlias = Literal["promise", "greedy", "round-robin", "best-of-n"]
 POLICIES: tuple[PolicyName, ...] = get_args(PolicyName)
@@ -98,38 +88,48 @@ def _over(population: Population, rules: Rules, facts: Facts) -> str | None:
     """Why no further trial may begin, or None. A trial is begun only if it can end within the limit."""
     if facts.stopping:
         return "stopped by hand"
-    if population.baseline_score is None and population.finished:
-        failed = next(trial for trial in population.trials.values() if trial.outcome is not None)
-        return f"the baseline has no score: it {describe(failed.outcome)}"
+    waiting = any(line.ready for line in population.lineages.values())
+    if population.baseline_score is None and population.finished and not waiting:
+        last = population.trials[max(population.trials)]
+        return f"the baseline has no score: {_told(last)}"
     if rules.trials is not None and population.finished >= rules.trials:
         return f"all {rules.trials} trials are done"
-    if rules.hours is not None and facts.elapsed_s + population.run.budget_s > rules.hours * 3600:
-        return f"{rules.hours:g} hours are over"
+    if rules.hours is not None and facts.elapsed_s + _trial_s(population) > rules.hours * 3600:
+        return f"another trial would not end within {rules.hours:g} hours"
     if all(line.declined >= DRY and not line.ready for line in population.lineages.values()):
         return "no lineage has an idea left"
     return None
 
 
+def _trial_s(population: Population) -> float:
+    """How long the next trial will take, start-up and exam included: as long as the longest of late."""
+    late = [*population.trials][-5:]
+    usages = (population.trials[number].usage for number in late)
+    return max([population.run.budget_s, *(usage.wall_s for usage in usages if usage is not None)])
+
+
 def _turn(population: Population, rules: Rules, facts: Facts) -> Lineage | None:
-    """The lineage whose turn it is: one with a ready candidate, or one worth a moment's wait."""
-    ready = [line for line in population.lineages.values() if line.ready]
-    if not ready:
+    """The lineage whose turn it is. It may still be thinking: then it is worth a moment's wait."""
+    if not any(line.ready for line in population.lineages.values()):
         return None
+    soon = [
+        line
+        for line in population.lineages.values()
+        if line.ready or facts.thinking.get(line.name, rules.patience_s) < rules.patience_s
+    ]
     match rules.policy:
         case "round-robin" | "best-of-n":
-            return min(ready, key=lambda line: len(line.trials))
+            return min(soon, key=lambda line: len(line.trials))
         case "greedy":
-            return min(ready, key=lambda line: (_tip_score(population, line), len(line.trials)))
+            return min(soon, key=lambda line: (_tip_score(population, line), len(line.trials)))
         case "promise":
-            soon = [
-                line
-                for line in population.lineages.values()
-                if line.ready or facts.thinking.get(line.name, rules.patience_s) < rules.patience_s
-            ]
-            rng = Random(f"{rules.seed} {population.entries}")
+            rng = Random(f"{rules.seed} {len(population.trials)}")  # waiting does not throw the dice again
             horizon = (rules.trials or population.finished + OPEN_HORIZON) - population.finished
             share = horizon / len(population.lineages)
-            return min(soon, key=lambda line: _forecast(population, line, share, rng))
+            forecasts = {
+                line.name: _forecast(population, line, share, rng) for line in population.lineages.values()
+            }
+            return min(soon, key=lambda line: forecasts[line.name])
         case _:
             assert_never(rules.policy)
 
@@ -172,7 +172,7 @@ def _judge(population: Population, trial: Trial) -> Judged:
 
 def _verdict(population: Population, trial: Trial) -> tuple[Verdict, str]:
     if trial.score is None:
-        return "discard", describe(trial.outcome)
+        return "discard", _told(trial)
     if trial.candidate.operator == "baseline":
         return "advance", "where every lineage starts"
     tip = population.lineages[trial.candidate.lineage].tip
@@ -199,23 +199,10 @@ def _why(population: Population, rules: Rules, lineage: Lineage) -> str:
             assert_never(rules.policy)
 
 
-def describe(outcome: Outcome | None) -> str:
-    """An outcome in a few words."""
-    match outcome:
-        case None:
-            return "under way"
-        case Completed(score):
-            return f"scored {score:.6f}"
-        case Stopped(fraction, reason):
-            return f"stopped at {fraction:.0%} of the budget: {reason}"
-        case Crashed(reason):
-            return f"crashed: {reason}"
-        case TimedOut(phase, limit_s):
-            return f"was still busy with {phase} after {limit_s:g} s"
-        case Refused(reason):
-            return f"was refused: {reason}"
-        case _:
-            assert_never(outcome)
+def _told(trial: Trial) -> str:
+    """How a trial that has no score ended."""
+    assert trial.outcome is not None
+    return f"{status(trial.outcome).replace('_', ' ')}: {cause(trial.outcome)}"
 
 
 def _busy(population: Population, lineage: Lineage) -> bool:

@@ -4,7 +4,8 @@
 folder can change a run that has begun. What happened is in the journal, not here.
 """
 
-import re
+import math
+from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
@@ -12,6 +13,7 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
+from population.marks import valid_run_name
 from population.policy import PolicyName
 from trainer.errors import BadInput
 from trainer.task import Task
@@ -23,7 +25,6 @@ NAMES = (
     "willow", "yarrow", "zinnia",
 )
 # fmt: on
-VALID_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 
 
 class Brief(Struct, frozen=True):
@@ -67,8 +68,10 @@ class RunFolder:
 
 def new_folder(runs: Path, name: str) -> RunFolder:
     """The folder of a new run, not made yet; BadInput if the name is taken or cannot name a branch."""
-    if not VALID_NAME.fullmatch(name):
-        raise BadInput(f"--name {name!r}: use up to 64 letters, digits, '-' and '_', a letter or digit first")
+    if not valid_run_name(name):
+        raise BadInput(
+            f"--name {name!r}: use up to 64 letters, digits, '.', '-' and '_', a letter or digit first"
+        )
     folder = RunFolder(runs / name)
     if folder.settings.exists():
         raise BadInput(f"run {name} exists: choose another --name, or go on with --resume {name}")
@@ -86,7 +89,7 @@ def save(folder: RunFolder, settings: Settings) -> None:
 def find(runs: Path, name: str) -> RunFolder:
     """An existing run by its name; BadInput names those there are."""
     folder = RunFolder(runs / name)
-    if VALID_NAME.fullmatch(name) and folder.settings.exists():
+    if valid_run_name(name) and folder.settings.exists():
         return folder
     known = sorted(path.parent.name for path in runs.glob("*/settings.json"))
     there = f"there are: {', '.join(known[-8:])}" if known else "there are none yet"
@@ -111,10 +114,15 @@ def resumed(settings: Settings, trials: int | None, hours: float | None) -> Sett
 
 
 def deal(settings: Settings) -> list[tuple[str, Brief, str]]:
-    """Each lineage's name, brief and proposer: briefs and proposers are dealt in turn."""
+    """Each lineage's name, brief and proposer: briefs and proposers are dealt in turn.
+
+    After each full round of pairs the proposers move on by one, so that no brief keeps one proposer and their
+    records can be told apart.
+    """
     briefs, proposers = settings.briefs, settings.proposers
+    round_of_pairs = math.lcm(len(briefs), len(proposers))
     return [
-        (lineage_name(n), briefs[n % len(briefs)], proposers[n % len(proposers)])
+        (lineage_name(n), briefs[n % len(briefs)], proposers[(n + n // round_of_pairs) % len(proposers)])
         for n in range(settings.lineages)
     ]
 
@@ -135,12 +143,18 @@ def free_name(runs: Path, now: datetime) -> str:
 def read_briefs(programs: Sequence[Path]) -> tuple[Brief, ...]:
     """The briefs named by --program; a folder stands for its .md files, by name."""
     paths = [file for path in programs for file in (sorted(path.glob("*.md")) if path.is_dir() else [path])]
+    stems = Counter(path.stem for path in paths)
     if programs and not paths:
         raise BadInput(f"--program {programs[0]}: the folder holds no .md file")
-    return tuple(_read_brief(path) for path in paths)
+    names = [path.stem if stems[path.stem] == 1 else f"{path.parent.name}/{path.stem}" for path in paths]
+    if twice := [name for name, count in Counter(names).items() if count > 1]:
+        raise BadInput(
+            f"--program: two briefs are called {twice[0]}; rename one, tables tell them apart by name"
+        )
+    return tuple(Brief(name, _read_brief(path)) for name, path in zip(names, paths, strict=True))
 
 
-def _read_brief(path: Path) -> Brief:
+def _read_brief(path: Path) -> str:
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
@@ -148,4 +162,4 @@ def _read_brief(path: Path) -> Brief:
         raise BadInput(f"--program {path}: {reason}; name a readable .md file") from error
     if not text.strip():
         raise BadInput(f"--program {path}: the brief is empty; say what the lineage should look for")
-    return Brief(path.stem, text)
+    return text

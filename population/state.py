@@ -113,13 +113,12 @@ class Population:
 
     @property
     def best(self) -> Trial | None:
-        """The first trial of the tip with the lowest mean score; None while nothing has a score."""
+        """The first trial of the tip with the lowest mean score; of equals the simpler, then the earlier."""
         tips = {line.tip for line in self.lineages.values()}
-        scored = [(score, tip) for tip in tips if (score := self.score(tip)) is not None]
-        if not scored:
-            return None
-        best = min(scored)[1]
-        return next(t for t in self.trials.values() if t.candidate.commit == best and t.score is not None)
+        first = {t.candidate.commit: t for t in reversed(self.trials.values()) if t.score is not None}
+        scored = [(score, first[tip]) for tip in tips if (score := self.score(tip)) is not None]
+        ranked = [(score, trial.candidate.complexity, trial.number) for score, trial in scored]
+        return self.trials[min(ranked)[-1]] if ranked else None
 
     def path(self, commit: str) -> list[Trial]:
         """The scored trials that lead from the baseline to `commit`, first parents only, baseline first."""
@@ -145,7 +144,7 @@ def apply(population: Population, entry: Entry) -> None:
     Raises AssertionError, before anything has changed, for an entry that cannot follow what came before.
     """
     assert entry.number == population.entries + 1, f"journal entry {entry.number} is out of order"
-    _check(population, entry.event)
+    check(population, entry.event)
     if isinstance(entry.event, Resumed):
         population.paused_s += entry.at - population.at
     population.entries, population.at = entry.number, entry.at
@@ -177,14 +176,16 @@ def apply(population: Population, entry: Entry) -> None:
             _judge(population, judged)
         case Resumed():
             population.ended = None
+            for lineage in population.lineages.values():
+                lineage.declined = 0  # a new scheduler asks everyone again
         case Ended(reason):
             population.ended = reason
         case _:
             assert_never(entry.event)
 
 
-def _check(population: Population, event: Event) -> None:
-    """What must have happened for `event` to happen."""
+def check(population: Population, event: Event) -> None:
+    """Raises AssertionError, saying what is wrong, if `event` cannot follow what came before."""
     assert isinstance(event, Started) == (population.started is None), "a journal starts once, with Started"
     match event:
         case Founded(lineage):
@@ -252,3 +253,5 @@ def _judge(population: Population, judged: Judged) -> None:
         if trial.candidate.operator != "baseline" and trial.gain is not None:
             population.gains.append(trial.gain)
         population.lineages[trial.candidate.lineage].tip = trial.candidate.commit
+        for lineage in population.lineages.values():
+            lineage.declined = 0  # what was learned may give others an idea

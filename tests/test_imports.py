@@ -31,9 +31,21 @@ def sources(folder: str) -> list[Path]:
     return sorted((ROOT / folder).rglob("*.py"))
 
 
+def reached(path: Path) -> set[Path]:
+    """A file of the program with all of the program that it imports, however far away."""
+    seen, waiting = {path}, [path]
+    while waiting:
+        for name in imports(waiting.pop()):
+            module = ROOT / Path(*name.split(".")).with_suffix(".py")
+            if module.is_file() and module not in seen:
+                seen.add(module)
+                waiting.append(module)
+    return seen
+
+
 @pytest.mark.parametrize("path", [p for p in sources("population") if p.stem in PURE], ids=lambda p: p.stem)
-def test_decisions_are_pure(path: Path) -> None:
-    assert not tops(path) & IMPURE
+def test_decisions_are_pure_and_so_is_all_they_import(path: Path) -> None:
+    assert {module.name: tops(module) & IMPURE for module in reached(path) if tops(module) & IMPURE} == {}
 
 
 @pytest.mark.parametrize("path", sources("trainer"), ids=lambda p: p.stem)

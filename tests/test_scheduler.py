@@ -33,7 +33,13 @@ class Desk:
     def start(self, *arguments: str) -> subprocess.Popen[str]:
         command = [sys.executable, str(ROOT / "scheduler.py"), *arguments]
         return subprocess.Popen(
-            command, env=self._env, cwd=self.home, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+            command,
+            env=self._env,
+            cwd=self.home,
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            start_new_session=True,
         )
 
     def run(self, *arguments: str) -> tuple[int, str, str]:
@@ -48,11 +54,12 @@ class Desk:
     def population(self, run: str) -> Population:
         return replay(read(self.journal(run)))
 
-    def wait_for(self, run: str, trials: int) -> None:
-        """Until so many trials of a run have finished."""
+    def wait_for(self, run: str, trials: int, running: bool = False) -> None:
+        """Until so many trials of a run have finished (and another one is running)."""
         until = time.monotonic() + 60
         while time.monotonic() < until:
-            if self.journal(run).exists() and self.population(run).finished >= trials:
+            population = self.population(run) if self.journal(run).exists() else Population()
+            if population.finished >= trials and (population.running is not None or not running):
                 return
             time.sleep(0.05)
         raise AssertionError(f"{run} did not come to {trials} trials")
@@ -103,11 +110,26 @@ def test_a_run_killed_at_once_resumes_and_loses_at_most_the_trial_in_flight(desk
 def test_ctrl_c_finishes_cleanly(desk: Desk) -> None:
     process = desk.start("--task", str(desk.task), "--name", "one", "--trials", "500")
     desk.wait_for("one", 3)
-    process.send_signal(signal.SIGINT)
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to git and Ray too
     said, errors = process.communicate(timeout=60)
     assert (process.returncode, errors) == (0, "")
     assert desk.population("one").ended == "stopped by hand"
     assert "way to the best" in said
+
+
+def test_a_second_ctrl_c_does_not_wait_for_the_trial(desk: Desk) -> None:
+    (desk.task / "train.py").write_text("import time\nX = 1\ntime.sleep(60)\n")
+    process = desk.start("--task", str(desk.task), "--name", "one", "--budget", "100")
+    desk.wait_for("one", 0, running=True)
+    begun = time.monotonic()
+    for _ in range(3):
+        os.killpg(process.pid, signal.SIGINT)
+        time.sleep(0.6)
+    _, errors = process.communicate(timeout=60)
+    assert time.monotonic() - begun < 30
+    assert errors == ""
+    events = [entry.event for entry in read(desk.journal("one"))]
+    assert [type(event).__name__ for event in events[-2:]] == ["Lost", "Ended"]
 
 
 def test_two_schedulers_on_one_device_or_one_run_are_refused(desk: Desk) -> None:

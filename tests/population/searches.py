@@ -7,11 +7,13 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from population import genome, runs
-from population.backend import Inline
+from population.backend import Backend, Inline
 from population.branches import Branches
+from population.lineage import Mind
+from population.opening import opened
 from population.policy import PolicyName
 from population.records import Event
-from population.search import Search, opened
+from population.search import Search
 from population.state import Population
 from trainer.outcome import Completed, Outcome, Progress, Report, Usage
 from trainer.task import Task
@@ -44,10 +46,10 @@ def valley(text: str) -> Outcome:
     return Completed(1 + (x - 1) ** 2 / 40 + (math.log10(rate) + 2) ** 2 / 10)
 
 
-def make_task(folder: Path) -> Path:
+def make_task(folder: Path, train: str = TRAIN) -> Path:
     """A task in a git repository of its own, committed."""
     folder.mkdir(parents=True)
-    (folder / "train.py").write_text(TRAIN)
+    (folder / "train.py").write_text(train)
     (folder / "prepare.py").write_text(PREPARE)
     (folder / "program.md").write_text("Find the lowest point.\n")
     git(folder, "init", "-q")
@@ -82,7 +84,12 @@ def make_run(
 
 
 @contextmanager
-def begun(folder: runs.RunFolder, train: Callable[[str], Outcome] = valley) -> Iterator[Search]:
+def begun(
+    folder: runs.RunFolder,
+    train: Callable[[str], Outcome] = valley,
+    machines: Callable[[Mapping[str, Mind]], Backend] | None = None,
+    export: Callable[[Population], None] = lambda population: None,
+) -> Iterator[Search]:
     """The run's search on the inline backend, with a function in the place of the training process."""
 
     def trained(order: Order, watch: Callable[[Progress], None]) -> Report:
@@ -91,9 +98,9 @@ def begun(folder: runs.RunFolder, train: Callable[[str], Outcome] = valley) -> I
     with opened(
         folder,
         runs.load(folder),
-        lambda minds: Inline(minds, trained),
+        machines or (lambda minds: Inline(minds, trained)),
         Silent(),
-        lambda path, population, genome_of: None,
+        lambda path, population, genome_of: export(population),
         patience_s=math.inf,
     ) as search:
         yield search

@@ -13,8 +13,18 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from population.branches import Branches, valid_run_name
-from population.marks import Marks, Note, branch, marks_after, marks_of, message, ready_ref, trial_ref
+from population.branches import Branches
+from population.marks import (
+    Marks,
+    Note,
+    branch,
+    marks_after,
+    marks_of,
+    message,
+    ready_ref,
+    trial_ref,
+    valid_run_name,
+)
 from population.records import Entry
 from population.state import Population, apply, replay
 from tests.population.histories import histories

@@ -70,13 +70,22 @@ def test_a_run_nobody_named_is_named_by_the_time_and_never_twice(tmp_path: Path)
     assert runs.free_name(tmp_path, now) == "mar05-0907-2"
 
 
-def test_briefs_and_proposers_are_dealt_in_turn() -> None:
-    dealt = [(name, brief.name, proposer) for name, brief, proposer in runs.deal(SETTINGS)]
+def test_briefs_and_proposers_are_dealt_so_that_no_brief_keeps_one_proposer() -> None:
+    dealt = [(name, b.name, proposer) for name, b, proposer in runs.deal(replace(SETTINGS, lineages=4))]
     assert dealt == [
         ("amber", "one", "mutate/tpe"),
         ("birch", "two", "mutate/cma"),
-        ("cedar", "one", "mutate/tpe"),
+        ("cedar", "one", "mutate/cma"),
+        ("dune", "two", "mutate/tpe"),
     ]
+
+
+def test_briefs_of_one_name_are_told_apart_by_their_folders(tmp_path: Path) -> None:
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "program.md").write_text(f"Look at {folder}.")
+    briefs = runs.read_briefs([tmp_path / "a" / "program.md", tmp_path / "b"])
+    assert briefs == (Brief("a/program", "Look at a."), Brief("b/program", "Look at b."))
 
 
 def test_lineage_names_never_repeat() -> None:

@@ -1,12 +1,16 @@
 """The loop: what is recorded, what git shows, and that a run survives being cut anywhere."""
 
 import math
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
+from population.backend import Answered, Gone, Inline, Message, Trained
 from population.genome import knobs
+from population.lineage import Mind
 from population.policy import POLICIES, PolicyName
+from population.proposers import Request
 from population.records import (
     Completed,
     Crashed,
@@ -20,6 +24,7 @@ from population.records import (
     Usage,
 )
 from population.runs import RunFolder
+from population.search import Search
 from population.state import Population
 from tests.population.searches import begun, git, make_run, make_task, refs, searched, valley
 from trainer.errors import BadInput
@@ -106,7 +111,7 @@ def test_a_score_that_is_not_a_number_stops_the_run_rather_than_enter_the_journa
     tmp_path: Path, task: Path
 ) -> None:
     folder = make_run(tmp_path, task)
-    with pytest.raises(ValueError, match="score"):
+    with pytest.raises(AssertionError, match="finite"):
         searched(folder, lambda text: Completed(math.nan))
     assert not [event for event in events(folder) if isinstance(event, Finished)]
 
@@ -171,18 +176,113 @@ def test_ctrl_c_ends_the_run_after_the_trial_under_way_and_it_can_go_on(tmp_path
     assert searched(folder).population.finished == 6
 
 
-def test_a_second_ctrl_c_loses_the_trial_under_way_and_says_so(tmp_path: Path, task: Path) -> None:
-    folder = make_run(tmp_path, task, trials=6)
-    with begun(folder) as search:
-
-        def impatient(text: str) -> Outcome:
-            search.interrupt(2, None)
-            search.interrupt(2, None)
-            return valley(text)
-
-        search.backend._train = lambda order, watch: _report(impatient(order.genome))  # type: ignore[attr-defined]
-        with pytest.raises(KeyboardInterrupt):
+def test_a_second_ctrl_c_ends_at_once_and_leaves_a_journal_that_goes_on(tmp_path: Path, task: Path) -> None:
+    for after in range(1, 9):
+        folder = make_run(tmp_path, task, trials=6, seed=after)
+        with begun(folder) as search:
+            _interrupt(search, after, times=2)
             search.run()
-        search.give_up()
-    assert [event.trial for event in events(folder) if isinstance(event, Lost)] == [1]
-    assert searched(folder).population.finished == 6
+        assert search.population.ended == "stopped by hand"
+        assert searched(folder).population.finished == 6
+
+
+def _interrupt(search: Search, after: int, times: int) -> None:
+    """Ctrl-C, so many times at once, when the loop waits for its message number `after`."""
+    wait, left = search.backend.wait, [after]
+
+    def counted(timeout_s: float) -> Message | None:
+        left[0] -= 1
+        if left[0] == 0:
+            search.interrupts += times
+        return wait(timeout_s)
+
+    search.backend.wait = counted  # type: ignore[method-assign]
+
+
+class Mortal(Inline):
+    """Machines that die: the trainer under the first `trials` it is given, a lineage's mind always."""
+
+    def __init__(self, minds: Mapping[str, Mind], trials: int = 0, lineage: str | None = None) -> None:
+        super().__init__(minds, lambda order, watch: _report(valley(order.genome)))
+        self.trials, self.lineage = trials, lineage
+
+    def wait(self, timeout_s: float) -> Message | None:
+        message = super().wait(timeout_s)
+        if isinstance(message, Trained) and self.trials:
+            self.trials -= 1
+            return Gone(None, "killed")
+        if isinstance(message, Answered) and message.lineage == self.lineage:
+            return Gone(message.lineage, "killed")
+        return message
+
+
+def test_a_trial_whose_trainer_dies_is_lost_once_and_run_again(tmp_path: Path, task: Path) -> None:
+    with begun(make_run(tmp_path, task, trials=3), machines=lambda minds: Mortal(minds, trials=1)) as search:
+        search.run()
+    first, again, *_ = search.population.trials.values()
+    assert first.lost == "killed" and again.candidate == first.candidate and again.score is not None
+    assert search.population.finished == 3
+
+
+def test_a_candidate_under_which_trainers_die_is_not_run_a_third_time(tmp_path: Path, task: Path) -> None:
+    folder = make_run(tmp_path, task, trials=3)
+    with begun(folder, machines=lambda minds: Mortal(minds, trials=2)) as search:
+        search.run()
+    assert isinstance(search.population.trials[2].outcome, Crashed)
+    assert "baseline has no score" in (search.population.ended or "")
+    assert searched(folder).population.baseline_score is not None  # a failed baseline gets another chance
+
+
+def test_a_machine_that_always_dies_stops_the_run(tmp_path: Path, task: Path) -> None:
+    folder = make_run(tmp_path, task, trials=30)
+    with begun(folder) as search:
+        _interrupt(search, after=3, times=1)
+        search.run()
+    with begun(folder, machines=lambda minds: Mortal(minds, trials=99)) as search:
+        with pytest.raises(RuntimeError, match="times in a row"):
+            search.run()
+        assert search.population.finished < 5
+
+
+def test_a_lineage_whose_mind_always_dies_steps_aside(tmp_path: Path, task: Path) -> None:
+    folder = make_run(tmp_path, task, trials=12)
+    with begun(folder, machines=lambda minds: Mortal(minds, lineage="birch")) as search:
+        search.run()
+    assert search.population.finished == 12
+    assert not search.population.lineages["birch"].trials
+
+
+def test_what_two_minds_think_of_at_once_is_tried_once(tmp_path: Path) -> None:
+    small = make_task(tmp_path / "small", "A = True\nB = True\nC = True\nprint(A, B, C)\n")
+    tried: list[str] = []
+
+    def remember(text: str) -> Outcome:
+        tried.append(str(knobs(text)))
+        return Completed(1.0 + sum(map(bool, knobs(text).values())))
+
+    searched(make_run(tmp_path, small, trials=30, lineages=4), remember)
+    assert len(tried) == len(set(tried))
+
+
+def test_what_is_exported_shows_every_verdict(
+    tmp_path: Path, task: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("population.search.EXPORT_EVERY_S", -1.0)
+    exported: list[tuple[int, int]] = []
+    with begun(
+        make_run(tmp_path, task, trials=5), export=lambda p: exported.append((p.finished, len(p.unjudged)))
+    ) as search:
+        search.run()
+    assert exported == [(n, 0) for n in range(1, 6)]
+
+
+def test_the_next_mind_is_told_what_every_lineage_tried(tmp_path: Path, task: Path) -> None:
+    requests: list[Request] = []
+    with begun(make_run(tmp_path, task, trials=8)) as search:
+        think = search.backend.think
+        search.backend.think = lambda request: (requests.append(request), think(request))[1]  # type: ignore[method-assign]
+        search.run()
+    last = requests[-1]
+    assert [tried.trial for tried in last.history] == list(range(1, len(last.history) + 1))
+    assert len({tried.lineage for tried in last.history}) > 1
+    assert last.hashes >= {c.genome_hash for c in list(search.population.candidates.values())[:-3]}

@@ -1,0 +1,110 @@
+"""How a run is begun or taken up again: all it holds open, and what is recorded before its loop."""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import TypeAlias
+
+from population import runs
+from population.backend import Backend
+from population.branches import Branches
+from population.journal import Journal
+from population.lineage import Mind, draft_of
+from population.minds import mind
+from population.proposers import NoIdea
+from population.records import Candidate, Event, Founded, Lost, Proposed, Resumed, Started
+from population.search import Search, Watcher
+from population.state import Population
+from trainer.errors import BadInput
+from trainer.task import genome_path
+from trainer.trial import clear_scratch
+
+PATIENCE_S = 1.0  # how long the GPU waits for the idea of the lineage whose turn it is
+
+Export: TypeAlias = Callable[[Path, Population, Callable[[str], str]], None]  # see results.exports
+
+
+@contextmanager
+def opened(
+    folder: runs.RunFolder,
+    settings: runs.Settings,
+    machines: Callable[[Mapping[str, Mind]], Backend],
+    view: Watcher,
+    export: Export,
+    patience_s: float = PATIENCE_S,
+) -> Iterator[Search]:
+    """A run ready for its loop: the journal locked, git in step with it, machines up, its opening recorded.
+
+    New and resumed runs are the same here. Raises BadInput if another scheduler has the run.
+    """
+    with ExitStack() as held:
+        journal = held.enter_context(Journal.open(folder.journal))
+        task = Path(settings.task.folder)
+        branches = Branches.open(task, settings.run, folder.path, genome_path(task))
+        clear_scratch(folder.scratch)
+        backend = machines({name: mind(proposer) for name, _, proposer in runs.deal(settings)})
+        held.callback(backend.close)
+
+        def write(population: Population) -> None:
+            export(folder.path, population, branches.text)
+
+        search = Search(folder, settings, journal, branches, backend, view, write, patience_s)
+        if search.population.started is not None:
+            branches.repair(journal.entries, search.population)
+        for event in opening(search.population, settings, branches.text):
+            search.record(event)
+        yield search
+
+
+def opening(population: Population, settings: runs.Settings, genome_at: Callable[[str], str]) -> list[Event]:
+    """What has to be recorded before the loop: all of it in a new run, what is missing in a resumed one."""
+    events: list[Event] = []
+    if population.started is None:
+        events.append(_started(settings))
+    else:
+        events.append(Resumed())
+        if population.running is not None:
+            events.append(Lost(population.running, "the scheduler was stopped while it ran"))
+    for name, brief, proposer in runs.deal(settings):
+        if name not in population.lineages:
+            events.append(Founded(name, brief.name, proposer, settings.baseline, "the run begins"))
+    waiting = any(line.ready for line in population.lineages.values()) or population.running is not None
+    if population.baseline_score is None and not waiting:  # or it failed, and may not fail again
+        number = len(population.candidates) + 1
+        events.append(Proposed(_baseline(settings, genome_at(settings.baseline), number)))
+    return events
+
+
+def _started(settings: runs.Settings) -> Started:
+    task = settings.task
+    return Started(
+        run=settings.run,
+        seed=settings.seed,
+        policy=settings.policy,
+        task=task.folder,
+        metric=task.metric,
+        budget_s=task.budget_s,
+        exam_hash=task.exam_hash,
+        profile=task.profile,
+        device=task.device,
+        head=settings.head,
+    )
+
+
+def _baseline(settings: runs.Settings, text: str, number: int) -> Candidate:
+    """The genome as it was found, sized to this machine, for the first lineage to try."""
+    draft = draft_of(text, "baseline")
+    if isinstance(draft, NoIdea):
+        raise BadInput(f"train.py {draft.reason}")
+    return Candidate(
+        number=number,
+        lineage=runs.lineage_name(0),
+        operator="baseline",
+        idea="baseline",
+        commit=settings.baseline,
+        parents=(settings.head,),
+        genome_hash=draft.genome_hash,
+        complexity=draft.complexity,
+        knobs=draft.knobs,
+        proposer="none",
+    )

@@ -1,0 +1,18 @@
+"""A mind for tests of machines; in a file of its own so that an actor can import it."""
+
+import os
+import signal
+
+from population.proposers import NoIdea, Proposal, Request
+
+
+class Odd:
+    """A proposer that does what its brief says."""
+
+    def propose(self, request: Request) -> Proposal | NoIdea:
+        match request.brief:
+            case "die":
+                os.kill(os.getpid(), signal.SIGKILL)
+            case "fail":
+                raise OSError(28, "No space left on device", "/full")
+        return Proposal(f"X = {os.getpid()}\n", "an idea")

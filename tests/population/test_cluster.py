@@ -1,0 +1,99 @@
+"""Ray for real: minds and the trainer are processes, and processes die."""
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from population.backend import Answered, Gone, Message, Trained
+from population.cluster import Cluster
+from population.lineage import Mind
+from population.proposers import Request
+from tests.population.odd import Odd
+from trainer.outcome import Completed
+from trainer.task import open_task
+from trainer.trial import Order
+
+HILL = Path(__file__).resolve().parents[2] / "benchmarks" / "tasks" / "hill"
+SLEEPS = "import os, pathlib, time\npathlib.Path('pid').write_text(str(os.getpid()))\ntime.sleep(60)\n"
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Cluster]:
+    cluster = Cluster({"amber": Mind(Odd()), "birch": Mind(Odd())})
+    yield cluster
+    cluster.close()
+    cluster.close()
+
+
+def heard(cluster: Cluster) -> Message:
+    until = time.monotonic() + 60
+    while time.monotonic() < until:
+        if (message := cluster.wait(0.2)) is not None:
+            return message
+    raise AssertionError("no message came")
+
+
+def asked(brief: str, lineage: str = "amber") -> Request:
+    return Request(lineage, brief, "c0", "X = 1\n", 1.0, (), frozenset(), 7)
+
+
+def order(tmp_path: Path, genome: str) -> Order:
+    return Order(1, genome, 1, open_task(HILL, "cpu"), str(tmp_path / "log"), str(tmp_path / "scratch"))
+
+
+def test_each_mind_is_a_process_of_its_own(cluster: Cluster) -> None:
+    cluster.think(asked("work", "amber")), cluster.think(asked("work", "birch"))
+    first, second = heard(cluster), heard(cluster)
+    assert isinstance(first, Answered) and isinstance(second, Answered)
+    assert {first.lineage, second.lineage} == {"amber", "birch"}
+    assert first.answer != second.answer  # each wrote its process's number
+
+
+def test_a_mind_that_dies_is_told_of_and_built_again(cluster: Cluster) -> None:
+    cluster.think(asked("die"))
+    gone = heard(cluster)
+    assert isinstance(gone, Gone) and gone.lineage == "amber"
+    cluster.think(asked("work"))
+    assert isinstance(heard(cluster), Answered)
+
+
+def test_what_an_actor_raises_is_raised_here_as_it_was(cluster: Cluster) -> None:
+    cluster.think(asked("fail"))
+    with pytest.raises(OSError, match="No space left") as error:
+        heard(cluster)
+    assert (type(error.value), error.value.errno, error.value.filename) == (OSError, 28, "/full")
+
+
+def test_a_trial_is_trained_and_examined(cluster: Cluster, tmp_path: Path) -> None:
+    cluster.train(order(tmp_path, (HILL / "train.py").read_text()))
+    done = heard(cluster)
+    assert isinstance(done, Trained) and isinstance(done.report.outcome, Completed)
+
+
+def test_a_trainer_that_dies_takes_its_trial_along_and_is_built_again(
+    cluster: Cluster, tmp_path: Path
+) -> None:
+    cluster.train(order(tmp_path, SLEEPS))
+    pid = _written(tmp_path / "scratch")
+    trainer = psutil.Process(pid).parent()
+    assert trainer is not None
+    trainer.kill()
+    gone = heard(cluster)
+    assert isinstance(gone, Gone) and gone.lineage is None
+    assert not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+    cluster.train(order(tmp_path, (HILL / "train.py").read_text()))
+    assert isinstance(heard(cluster), Trained)
+
+
+def _written(scratch: Path) -> int:
+    """The process number that a trial left in its folder."""
+    until = time.monotonic() + 30
+    while time.monotonic() < until:
+        for path in scratch.rglob("pid"):
+            if text := path.read_text():
+                return int(text)
+        time.sleep(0.05)
+    raise AssertionError("the trial did not begin")
