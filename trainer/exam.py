@@ -1,13 +1,16 @@
 """The examiner: a process of its own that scores one submission after its training is over.
 
-    python -P -m trainer.exam describe PREPARE
-    python -P -m trainer.exam examine FOLDER SUBMISSION METRIC DEVICE
+    python -P -m trainer.exam HARNESS describe PREPARE
+    python -P -m trainer.exam HARNESS examine FOLDER SUBMISSION METRIC DEVICE FINGERPRINT
 
 It is trusted: it runs the pinned prepare.py and nothing of the candidate's. It answers with one line of
-JSON through the pipe numbered LINEAGES_TELEMETRY, never through what it prints. An error in `examine` ends it
-with a traceback, which the harness reads as a refusal. Torch is imported only for a model server.
+JSON through the descriptor numbered LINEAGES_TELEMETRY, never through what it prints, and only once all it
+started is dead; it dies with the process numbered HARNESS. An error in `examine` ends it with a traceback,
+which the harness reads as a refusal; what is no fault of the candidate's it answers as a failure. Torch is
+imported only for a model server.
 """
 
+import errno
 import functools
 import importlib.util
 import json
@@ -15,18 +18,23 @@ import math
 import os
 import shutil
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING
 
+from trainer.sandbox import bind_to, end_descendants, hide
 from trainer.submission import Refusal, copy_submission
 
 if TYPE_CHECKING:
     from trainer.server import Server
 
-VERSION = 1  # raise it when a change to the exam or the model server can change a score
+VERSION = 2  # raise it when a change to the exam or the model server can change a score
+
+
+class Unfit(Exception):
+    """No exam can be held as things are, whoever is examined; says why in one line."""
 
 
 def describe(prepare: Path) -> dict[str, object]:
@@ -39,16 +47,23 @@ def describe(prepare: Path) -> dict[str, object]:
         "budget_s": getattr(module, "BUDGET_S", None),
         "startup_s": getattr(module, "STARTUP_S", None),
         "profile": str(getattr(profile, "name", profile)),
+        "device": str(getattr(module, "DEVICE", "")).partition(":")[0],
         "examines": callable(getattr(module, "examine", None)),
         "ready": ready,
-        "fingerprint": str(getattr(module, "fingerprint", str)()) if ready else "",
+        "fingerprint": fingerprint(module) if ready else "",
     }
 
 
-def examine(folder: Path, submission: Path, metric: str, device: str) -> dict[str, float]:
+def fingerprint(prepare: ModuleType) -> str:
+    """What the task says its scores depend on beside the text of prepare.py; empty if on nothing."""
+    return str(getattr(prepare, "fingerprint", str)())
+
+
+def examine(folder: Path, submission: Path, metric: str, device: str, expected: str) -> dict[str, float]:
     """Score `submission` in `folder`, which holds the harness's own train.py and prepare.py.
 
-    Raises Refusal, and whatever the task's `examine` raises.
+    Raises Unfit if the task's fingerprint is no longer `expected` ("" for one that is unknown), Refusal, and
+    whatever the task's `examine` raises.
     """
     copy = folder / "submission"
     copy_submission(submission, copy)
@@ -56,6 +71,7 @@ def examine(folder: Path, submission: Path, metric: str, device: str) -> dict[st
         (copy / name).unlink(missing_ok=True)
         shutil.copyfile(folder / name, copy / name)
     prepare = load_prepare(folder / "prepare.py")
+    _same_data(prepare, expected)
     metrics = prepare.examine(copy, functools.partial(_serve, copy, device))
     return _checked(metrics, metric)
 
@@ -78,6 +94,15 @@ def _serve(
     return serve(submission, device, (batch_size, sequence_len, vocab_size), **options)
 
 
+def _same_data(prepare: ModuleType, expected: str) -> None:
+    try:
+        same = not expected or fingerprint(prepare) == expected
+    except OSError as error:
+        raise Unfit(f"the exam's data cannot be read: {error}") from error
+    if not same:
+        raise Unfit("the exam's data has changed since the run began: restore it, or start a new run")
+
+
 def _checked(metrics: object, metric: str) -> dict[str, float]:
     """The finite numbers of `metrics`, of which `metric` must be one."""
     if not isinstance(metrics, Mapping) or metric not in metrics:
@@ -90,18 +115,40 @@ def _checked(metrics: object, metric: str) -> dict[str, float]:
 
 def _answer(work: Callable[[], object]) -> None:
     try:
-        answer = {"result": work()}
+        answer = json.dumps(_outcome(work), allow_nan=False)
+    finally:
+        end_descendants()  # before anyone listens: the candidate's could speak in our place, or after us
+    with os.fdopen(int(os.environ["LINEAGES_TELEMETRY"]), "w") as harness:
+        harness.write(answer + "\n")
+
+
+def _outcome(work: Callable[[], object]) -> dict[str, object]:
+    """What the harness reads as `trainer.examiner.Answer`."""
+    try:
+        return {"result": work()}
     except Refusal as refusal:
-        answer = {"refused": str(refusal)}
-    with os.fdopen(int(os.environ["LINEAGES_TELEMETRY"]), "w") as pipe:
-        pipe.write(json.dumps(answer) + "\n")
+        return {"refused": str(refusal)}
+    except Unfit as unfit:
+        return {"failed": str(unfit)}
+    except MemoryError:
+        return {"failed": "the examiner ran out of memory"}
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        return {"failed": str(error), "errno": error.errno}
+
+
+def _main(harness: int, words: Sequence[str]) -> None:
+    hide()
+    bind_to(harness)
+    match words:
+        case ["describe", path]:
+            _answer(lambda: describe(Path(path)))
+        case ["examine", folder, left, metric, device, expected]:
+            _answer(lambda: examine(Path(folder), Path(left), metric, device, expected))
+        case _:
+            sys.exit(__doc__)
 
 
 if __name__ == "__main__":
-    match sys.argv[1:]:
-        case ["describe", path]:
-            _answer(lambda: describe(Path(path)))
-        case ["examine", folder, left, name, where]:
-            _answer(lambda: examine(Path(folder), Path(left), name, where))
-        case _:
-            sys.exit(__doc__)
+    _main(int(sys.argv[1]), sys.argv[2:])

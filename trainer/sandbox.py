@@ -4,11 +4,13 @@
 parent, takes limits upon itself and then becomes the command, so that no code of a candidate runs
 unconfined and no thread of the caller has to run Python between fork and exec.
 
-What is not covered here: files and the network are open to whatever the user may reach, processes are
-limited in number only by the system, limits hold for each process and not for all of them together, and a
-process that leaves its session, its reaper and every look at the process tree outlives its trial.
+What is not covered here: files, signals and the network are open to whatever the user may reach, processes
+are limited in number only by the system, limits hold for each process and not for all of them together, and
+a process that leaves its session, its reaper and every look at the process tree outlives its trial. Run by
+root, a candidate is root: then it can also read and change the processes that hide from it.
 """
 
+import contextlib
 import ctypes
 import os
 import resource
@@ -29,6 +31,7 @@ INHERITED = (
 )  # fmt: skip
 
 _PR_SET_PDEATHSIG = 1
+_PR_SET_DUMPABLE = 4
 _PR_SET_CHILD_SUBREAPER = 36
 _PR_SET_NO_NEW_PRIVS = 38
 
@@ -48,6 +51,8 @@ def environment(scratch: str, device: str, told: Mapping[str, str]) -> dict[str,
         # how busy the machine was. With few spins a step on idle cores takes as long as ever.
         kept["GOMP_SPINCOUNT"] = "1000"
     return kept | {
+        "CUDA_DEVICE_ORDER": "PCI_BUS_ID",  # card 0 is then the same for torch as for the driver's own tools
+        "HF_HUB_CACHE": _hub_cache(),
         "HOME": scratch,
         "TMPDIR": scratch,
         "TORCHINDUCTOR_CACHE_DIR": f"{scratch}/inductor",
@@ -67,8 +72,43 @@ def confined(command: Sequence[str], device: str) -> list[str]:
     return [sys.executable, "-I", "-S", __file__, str(os.getpid()), str(memory_mb), *command]
 
 
+def bind_to(parent: int) -> None:
+    """Die when the parent dies, adopt orphaned descendants so that they can be found, gain no privileges."""
+    _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    _prctl(_PR_SET_CHILD_SUBREAPER, 1)
+    _prctl(_PR_SET_NO_NEW_PRIVS, 1)
+    if os.getppid() != parent:  # it died before we could ask to be told
+        sys.exit("the harness is gone")
+
+
+def hide() -> None:
+    """Keep memory, environment and descriptors of this process from others of the same user, except root."""
+    _prctl(_PR_SET_DUMPABLE, 0)
+
+
+def end_descendants() -> None:
+    """Kill every descendant of this process, which must be their reaper: so it inherits their orphans."""
+    while children := [pid for task in Path("/proc/self/task").iterdir() for pid in _children(task)]:
+        for child in children:
+            os.kill(child, signal.SIGKILL)
+            os.waitpid(child, 0)
+
+
+def _children(task: Path) -> list[int]:
+    with contextlib.suppress(FileNotFoundError):  # the thread has just ended
+        return [int(pid) for pid in (task / "children").read_text().split()]
+    return []
+
+
+def _hub_cache() -> str:
+    """Where huggingface-hub keeps downloads. Not all of its home, which also holds a token."""
+    caches = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")  # noqa: PTH111
+    home = os.environ.get("HF_HOME") or f"{caches}/huggingface"
+    return os.environ.get("HF_HUB_CACHE") or f"{home}/hub"
+
+
 def _main(parent: int, memory_mb: int, command: list[str]) -> None:
-    _bind_to(parent)
+    bind_to(parent)
     _limit(resource.RLIMIT_CORE, 0)
     _limit(resource.RLIMIT_FSIZE, FILE_MB * MB)
     _limit(resource.RLIMIT_NOFILE, OPEN_FILES)
@@ -79,18 +119,10 @@ def _main(parent: int, memory_mb: int, command: list[str]) -> None:
     os.execve(command[0], command, {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"})
 
 
-def _bind_to(parent: int) -> None:
-    """Die when the parent dies, adopt orphaned descendants so that they can be found, gain no privileges."""
+def _prctl(option: int, value: int) -> None:
     libc = ctypes.CDLL(None, use_errno=True)
-    for option, value in (
-        (_PR_SET_PDEATHSIG, signal.SIGKILL),
-        (_PR_SET_CHILD_SUBREAPER, 1),
-        (_PR_SET_NO_NEW_PRIVS, 1),
-    ):
-        if libc.prctl(option, ctypes.c_ulong(value), 0, 0, 0) != 0:
-            raise OSError(ctypes.get_errno(), f"prctl {option} failed")
-    if os.getppid() != parent:  # it died before we could ask to be told
-        sys.exit("the harness is gone")
+    if libc.prctl(option, ctypes.c_ulong(value), 0, 0, 0) != 0:
+        raise OSError(ctypes.get_errno(), f"prctl {option} failed")
 
 
 def _limit(what: int, most: int) -> None:

@@ -20,7 +20,7 @@ from msgspec import Struct
 
 from trainer.errors import BadInput
 from trainer.exam import VERSION
-from trainer.examiner import ask
+from trainer.examiner import ExamFailed, ask
 from trainer.log import Log, one_line
 
 DESCRIBE_S = 120.0  # to import prepare.py, and to see whether its data is there
@@ -37,6 +37,7 @@ class Task(Struct, frozen=True):
     exam_hash: str  # scores with different hashes are never compared
     profile: str  # hardware profile, told to the task as LINEAGES_PROFILE; "" if it has none
     device: str  # cpu or cuda
+    fingerprint: str = ""  # of the data the exam scores on, checked at every exam; "" if it is unknown
 
 
 class _Description(Struct, frozen=True):
@@ -46,6 +47,7 @@ class _Description(Struct, frozen=True):
     budget_s: float | None
     startup_s: float | None
     profile: str
+    device: str
     examines: bool
     ready: bool
     fingerprint: str
@@ -54,18 +56,25 @@ class _Description(Struct, frozen=True):
 def open_task(folder: Path, device: str, budget_s: float | None = None, profile: str | None = None) -> Task:
     """The task in `folder`, its data prepared. Raises BadInput, in one line, if it is not a usable task.
 
-    `budget_s` and `profile` override what prepare.py says and what it would choose.
+    `budget_s` and `profile` override what prepare.py says and what it would choose; without `profile`,
+    LINEAGES_PROFILE does, if it is set.
     """
     folder = folder.resolve()
     prepare = _read(folder)
-    settings = {"LINEAGES_TASK": str(folder)} | ({"LINEAGES_PROFILE": profile} if profile else {})
-    found = _describe(prepare, device, settings)
+    profile = profile or os.environ.get("LINEAGES_PROFILE")
+    found = _describe(folder, prepare, device, profile)
     if not found.ready:
+        profile = found.profile or profile
         prepare_data(folder, device, profile)
-        found = _describe(prepare, device, settings)
+        found = _describe(folder, prepare, device, profile)
         if not found.ready:
             raise BadInput(f"{folder}/prepare.py ran, but its ready() still says that data is missing")
     metric, budget_s = _checked(folder, found, budget_s)
+    if found.device not in ("", device):
+        raise BadInput(
+            f"{folder}/prepare.py would compute on {found.device}, not on {device}: torch cannot use this "
+            f"machine's GPU, or LINEAGES_PROFILE says otherwise; use --device {found.device}"
+        )
     return Task(
         folder=str(folder),
         prepare=prepare,
@@ -75,12 +84,13 @@ def open_task(folder: Path, device: str, budget_s: float | None = None, profile:
         exam_hash=_exam_hash(prepare, found.fingerprint),
         profile=found.profile or profile or "",
         device=device,
+        fingerprint=found.fingerprint,
     )
 
 
 def prepare_data(folder: Path, device: str, profile: str | None = None) -> None:
     """Run a task's `python prepare.py` with its output on this terminal. Raises BadInput if it fails."""
-    env = os.environ | {"LINEAGES_TASK": str(folder)}
+    env = os.environ | {"LINEAGES_TASK": str(folder), "CUDA_DEVICE_ORDER": "PCI_BUS_ID"}
     if profile:
         env["LINEAGES_PROFILE"] = profile
     if device == "cpu":
@@ -97,8 +107,7 @@ def prepare_data(folder: Path, device: str, profile: str | None = None) -> None:
             said.write(chunk)
         os.close(ours)
         if process.wait() != 0:
-            last_line = one_line(said.tail().rpartition("\n")[2]) or f"exit code {process.returncode}"
-            raise BadInput(f"preparing the data of {folder} failed: {last_line}")
+            raise BadInput(f"preparing the data of {folder} failed: {said.reason(process.returncode)}")
 
 
 def genome_path(folder: Path) -> Path:
@@ -127,7 +136,7 @@ def _read(folder: Path) -> str:
     prepare = folder / "prepare.py"
     for path in (genome_path(folder), prepare, folder / "program.md"):
         try:
-            text = path.read_text()
+            text = path.read_text(encoding="utf-8")
             if path.suffix == ".py":
                 ast.parse(text)
         except FileNotFoundError:
@@ -136,16 +145,20 @@ def _read(folder: Path) -> str:
             raise BadInput(f"{path}, line {error.lineno}: {error.msg}") from None
         except (OSError, ValueError) as error:
             raise BadInput(f"{path} cannot be read: {error}") from None
-    return prepare.read_text()
+    return prepare.read_text(encoding="utf-8")
 
 
-def _describe(prepare: str, device: str, settings: dict[str, str]) -> _Description:
+def _describe(folder: Path, prepare: str, device: str, profile: str | None) -> _Description:
     """Run the pinned text, in a folder of its own, to hear what it says of itself."""
-    where = f"{settings['LINEAGES_TASK']}/prepare.py"
+    where = f"{folder}/prepare.py"
+    settings = {"LINEAGES_TASK": str(folder)} | ({"LINEAGES_PROFILE": profile} if profile else {})
     with tempfile.TemporaryDirectory() as scratch, Log() as said:
         path = Path(scratch) / "prepare.py"
-        path.write_text(prepare)
-        reply = ask(["describe", str(path)], path.parent, device, settings, said, DESCRIBE_S)
+        path.write_text(prepare, encoding="utf-8")
+        try:
+            reply = ask(["describe", str(path)], path.parent, device, settings, said, DESCRIBE_S)
+        except ExamFailed as failure:
+            raise BadInput(f"{where} cannot be run: {failure}") from failure
     if reply.problem:
         raise BadInput(f"{where} cannot be run: {one_line(reply.problem)}")
     try:

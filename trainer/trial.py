@@ -1,12 +1,18 @@
 """One trial: a scratch folder, a confined training, an exam, an outcome.
 
-Whatever a candidate does is an outcome; nothing it does raises here. Time is measured by the harness, with
-one exception: a task with a clock says itself when its budget starts, at the latest at its start-up limit.
+Whatever a candidate does is an outcome. What is the machine's fault rises instead, as OSError or ExamFailed:
+a full disk, an examiner that was killed or ran out of memory, exam data that changed. Until signals and files
+are confined, a candidate that means to can bring that about, and so stop the run.
+
+Time is measured by the harness, with one exception: a task with a clock says itself when its budget starts,
+at the latest at its start-up limit.
 """
 
 import contextlib
+import os
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -18,13 +24,14 @@ from msgspec import Struct
 from trainer.examiner import ask
 from trainer.log import Log, one_line
 from trainer.outcome import Completed, Crashed, Outcome, Progress, Refused, Report, TimedOut, Usage
-from trainer.sandbox import confined, environment
+from trainer.sandbox import confined, environment, hide
 from trainer.task import Task, told
 from trainer.telemetry import Clock, Step, parse
 from trainer.watch import Exit, run
 
 # The budget ends inside the process; the last step, the submission and the exit come after it.
 GRACE_FRACTION = 0.5
+LEAST_GRACE_S = 5.0
 MOST_GRACE_S = 30.0
 EXAM_S = 300.0
 
@@ -47,18 +54,22 @@ def run_trial(order: Order, watch: Watch) -> Report:
 
     The calling thread must live as long as this takes: the training process dies with it.
     """
+    hide()
     started_at, began = time.time(), time.monotonic()
-    folder = Path(order.scratch).resolve() / str(order.trial)
+    if not _encodable(order.genome):
+        return Report(Refused("the genome cannot be written as UTF-8"), Usage(started_at))
+    scratch = Path(order.scratch).resolve()
     log = Path(order.log).resolve()
     log.parent.mkdir(parents=True, exist_ok=True)
     log.write_bytes(b"")
+    folder = _fresh(scratch / str(order.trial))
     training = _Training(order.task, watch)
     try:
-        submission = _fresh(folder) / "training" / "submission"
-        ended, failure = _train(order, submission, log, training)
+        ended, failure = _train(order, folder, log, training)
         usage = training.usage(started_at, ended)
+        scratch.chmod(0o700)  # the candidate may have locked us out
         if failure is None:
-            failure, exam_s = examine(order, folder / "exam", submission, log, watch)
+            failure, exam_s = examine(order, scratch, folder / "submission", log, watch)
             usage = msgspec.structs.replace(usage, exam_s=exam_s)
     finally:
         _remove(folder)
@@ -75,10 +86,10 @@ def clear_scratch(folder: Path) -> None:
     _remove(inside)
 
 
-def _train(order: Order, submission: Path, log: Path, training: "_Training") -> tuple[Exit, Outcome | None]:
-    """Run train.py; the outcome is None if there is something to examine."""
-    folder = submission.parent
-    submission.mkdir(parents=True)
+def _train(order: Order, folder: Path, log: Path, training: "_Training") -> tuple[Exit, Outcome | None]:
+    """Run train.py in `folder`; the outcome is None if there is something to examine."""
+    submission = folder / "submission"
+    submission.mkdir()
     _write_pair(order, folder)
     device = order.task.device
     command = confined([sys.executable, "train.py"], device)
@@ -96,21 +107,25 @@ def _train(order: Order, submission: Path, log: Path, training: "_Training") -> 
 
 
 def examine(
-    order: Order, folder: Path, submission: Path, log: Path, watch: Watch, limit_s: float = EXAM_S
+    order: Order, scratch: Path, submission: Path, log: Path, watch: Watch, limit_s: float = EXAM_S
 ) -> tuple[Outcome, float]:
-    """Examine `submission` in the new folder `folder`: the outcome, and the seconds it took."""
-    _write_pair(order, _fresh(folder))
+    """Examine `submission` in a folder of its own in `scratch`: the outcome, and the seconds it took."""
     task = order.task
-    with Log(log) as output:
-        reply = ask(
-            ["examine", str(folder), str(submission), task.metric, task.device],
-            folder,
-            task.device,
-            told(task, order.seed, folder / "submission"),
-            output,
-            limit_s,
-            lambda elapsed_s: watch(Progress("exam", elapsed_s, limit_s, fraction=1.0)),
-        )
+    folder = Path(tempfile.mkdtemp(prefix="exam-", dir=scratch))  # of a name the candidate could not foresee
+    try:
+        _write_pair(order, folder)
+        with Log(log) as output:
+            reply = ask(
+                ["examine", str(folder), str(submission), task.metric, task.device, task.fingerprint],
+                folder,
+                task.device,
+                told(task, order.seed, folder / "submission"),
+                output,
+                limit_s,
+                lambda elapsed_s: watch(Progress("exam", elapsed_s, limit_s, fraction=1.0)),
+            )
+    finally:
+        _remove(folder)
     if reply.exit.overdue:
         return TimedOut("exam", limit_s), reply.exit.wall_s
     if reply.problem:
@@ -139,7 +154,7 @@ class _Training:
         if self._clock is None and self._task.startup_s is not None:
             return self._task.startup_s
         budget_s = self._task.budget_s
-        return budget_s + min(budget_s * GRACE_FRACTION, MOST_GRACE_S)
+        return budget_s + min(max(budget_s * GRACE_FRACTION, LEAST_GRACE_S), MOST_GRACE_S)
 
     def hear(self, line: bytes) -> None:
         match parse(line):
@@ -174,8 +189,16 @@ class _Training:
 
 
 def _write_pair(order: Order, folder: Path) -> None:
-    (folder / "train.py").write_text(order.genome)
-    (folder / "prepare.py").write_text(order.task.prepare)
+    (folder / "train.py").write_text(order.genome, encoding="utf-8")
+    (folder / "prepare.py").write_text(order.task.prepare, encoding="utf-8")
+
+
+def _encodable(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:  # half of a surrogate pair
+        return False
+    return True
 
 
 def _anything_in(submission: Path) -> bool:
@@ -194,6 +217,6 @@ def _fresh(folder: Path) -> Path:
 def _remove(folder: Path) -> None:
     """Remove a folder a candidate wrote to: rm, unlike shutil, bears any depth, and then any mode."""
     for command in (["rm", "-rf"], ["chmod", "-R", "u+rwX"], ["rm", "-rf"]):
-        if not folder.exists():
+        if not os.path.lexists(folder):
             return
         subprocess.run([*command, "--", str(folder)], stderr=subprocess.DEVNULL, check=False)

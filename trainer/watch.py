@@ -9,6 +9,7 @@ import os
 import re
 import selectors
 import signal
+import socket
 import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -30,7 +31,7 @@ class Overseer(Protocol):
     """Whoever wants to hear from a process and says how long it may go on."""
 
     def hear(self, line: bytes) -> None:
-        """Takes one line the process sent through its telemetry pipe: untrusted, of bounded length."""
+        """Takes one line the process sent through its telemetry socket: untrusted, of bounded length."""
 
     def left_s(self) -> float:
         """Seconds the process may go on; it is killed when there are none."""
@@ -52,14 +53,14 @@ class Exit:
 def run(command: Sequence[str], folder: Path, env: Mapping[str, str], log: Log, overseer: Overseer) -> Exit:
     """Run `command` in `folder`, as the leader of a session of its own, until it ends or time is up.
 
-    It finds the number of its telemetry pipe in LINEAGES_TELEMETRY. When this returns or raises, the process
-    and all its descendants that were ever seen are dead.
+    It finds the number of its telemetry socket in LINEAGES_TELEMETRY. When this returns or raises, the
+    process and all its descendants that were ever seen are dead.
     """
     began = time.monotonic()
     lines = _Lines(overseer.hear)
     with contextlib.ExitStack() as stack:
         printed, prints = _pipe(stack)
-        heard, tells = _pipe(stack)
+        heard, tells = _socket(stack)
         try:
             process = subprocess.Popen(
                 command,
@@ -87,6 +88,14 @@ def run(command: Sequence[str], folder: Path, env: Mapping[str, str], log: Log, 
 
 def _pipe(stack: contextlib.ExitStack) -> tuple[int, int]:
     ours, theirs = os.pipe()
+    stack.callback(os.close, ours)
+    os.set_blocking(ours, False)
+    return ours, theirs
+
+
+def _socket(stack: contextlib.ExitStack) -> tuple[int, int]:
+    """Like a pipe, but no other process can open either end through /proc, as it could a pipe's."""
+    ours, theirs = (end.detach() for end in socket.socketpair())
     stack.callback(os.close, ours)
     os.set_blocking(ours, False)
     return ours, theirs

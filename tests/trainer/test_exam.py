@@ -87,7 +87,7 @@ def test_a_model_that_fails_is_refused_with_its_reason(tmp_path: Path) -> None:
     order = order_for(tmp_path, genome_whose_forward("raise ValueError('tired')"))
     left = submission_in(tmp_path / "left", order.genome)
     (left / "train.py").write_text("raise ValueError('this is not the genome')")
-    outcome, _ = examine(order, tmp_path / "exam", left, tmp_path / "log", lambda progress: None)
+    outcome, _ = examine(order, tmp_path, left, tmp_path / "log", lambda progress: None)
     assert outcome == Refused("the model's process died with exit code 1: ValueError: tired")
 
 

@@ -56,6 +56,28 @@ def test_budget_and_profile_can_be_chosen(tmp_path: Path) -> None:
     assert (task.budget_s, task.profile) == (2.5, "gpu")
 
 
+def test_the_environment_can_choose_the_profile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LINEAGES_PROFILE", "gpu")
+    said = NEEDS_DATA.replace('/ "data"', "/ PROFILE").replace(
+        "data =", "PROFILE = os.environ.get('LINEAGES_PROFILE', 'cpu')\ndata ="
+    )
+    work = "if __name__ == '__main__': data.write_text('x')"
+    task = open_task(folder_with(tmp_path, said + work), "cpu")
+    assert task.profile == "gpu" and (tmp_path / "gpu").exists()
+
+
+def test_a_task_that_cannot_compute_where_it_should_says_so(tmp_path: Path) -> None:
+    folder_with(tmp_path, PREPARE + "DEVICE = 'cpu'")
+    assert open_task(tmp_path, "cpu").device == "cpu"
+    with pytest.raises(BadInput, match="would compute on cpu, not on cuda"):
+        open_task(tmp_path, "cuda")
+
+
+def test_what_an_exam_scores_on_is_pinned(tmp_path: Path) -> None:
+    folder_with(tmp_path, NEEDS_DATA, data="these rows")
+    assert open_task(tmp_path, "cpu").fingerprint == "these rows"
+
+
 def test_no_file_of_the_task_is_imported_here() -> None:
     code = f"""
 import pathlib, sys
@@ -130,10 +152,12 @@ def test_a_syntax_error_is_named_with_its_line(tmp_path: Path, name: str) -> Non
         ("METRIC = 'loss'\ndef examine(s, serve): ...", "BUDGET_S"),
         (PREPARE + "BUDGET_S = -1", "positive"),
         (PREPARE + "BUDGET_S = 'long'", "budget_s"),
+        (PREPARE + "BUDGET_S = float('nan')", "float values"),
         (PREPARE + "STARTUP_S = 0", "start-up limit"),
         (PREPARE + "import no_such_module", "no_such_module"),
         (PREPARE + "raise SystemExit('no such profile')", "no such profile"),
         (PREPARE + "import os; os._exit(3)", "exit code 3"),
+        (PREPARE + "import os; os.kill(os.getpid(), 11)", "killed by SIGSEGV"),
     ],
 )
 def test_a_prepare_that_breaks_the_contract_says_which_part(

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from trainer.examiner import ExamFailed
 from trainer.log import HEAD, TAIL
 from trainer.outcome import Completed, Crashed, Progress, Refused, Report, TimedOut
 from trainer.task import Task, open_task
@@ -35,6 +36,10 @@ submission = pathlib.Path(os.environ["LINEAGES_SUBMISSION"])
 TELL = """
 telemetry = int(os.environ["LINEAGES_TELEMETRY"])
 """
+CLOCK = """
+os.write(telemetry, b'{"event": "clock"}\\n')
+"""
+STARTUP = "STARTUP_S = 60\n"
 
 
 def task_in(folder: Path, prepare: str = PREPARE, budget_s: float | None = None) -> Task:
@@ -58,6 +63,18 @@ class Lab:
 
     def run(self, genome: str, prepare: str = PREPARE, budget_s: float | None = None) -> Report:
         return run_trial(self.order(genome, prepare, budget_s), self.progress.append)
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Half the budget is grace enough, however short it is."""
+    monkeypatch.setattr("trainer.trial.LEAST_GRACE_S", 0.0)
+
+
+@pytest.fixture
+def lively(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Processes are looked at often."""
+    monkeypatch.setattr("trainer.watch.PULSE_S", 0.05)
 
 
 @pytest.fixture
@@ -145,19 +162,28 @@ def test_garbage_where_a_submission_should_be_is_refused(lab: Lab) -> None:
     assert isinstance(outcome, Refused)
 
 
+@pytest.mark.usefixtures("impatient")
 @pytest.mark.parametrize(
-    "hang",
+    ("before", "hang"),
     [
-        "time.sleep(60)",
-        "while True: pass",
-        "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(60)",
-        "os.close(telemetry); os.close(1); os.close(2); time.sleep(60)",
+        ("", "time.sleep(60)"),
+        ("", "while True: pass"),
+        ("import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN)", "time.sleep(60)"),
+        ("", "os.close(telemetry); os.close(1); os.close(2); time.sleep(60)"),
     ],
 )
-def test_a_candidate_that_hangs_is_killed_at_its_limit(lab: Lab, hang: str) -> None:
-    report = lab.run(SUBMIT + TELL + hang, budget_s=0.4)
+def test_a_candidate_that_hangs_is_killed_at_its_limit(
+    lab: Lab, tmp_path: Path, before: str, hang: str
+) -> None:
+    reached = f"\npathlib.Path('{tmp_path}/reached').touch()"
+    report = lab.run(SUBMIT + TELL + before + reached + CLOCK + hang, PREPARE + STARTUP, budget_s=0.4)
+    assert (tmp_path / "reached").exists()
     assert report.outcome == TimedOut("training", 0.4 + 0.4 * GRACE_FRACTION)
     assert report.usage.wall_s < 20
+
+
+def test_a_short_budget_leaves_time_to_submit_and_exit(lab: Lab) -> None:
+    assert lab.run(SUBMIT + "time.sleep(0.5)", budget_s=0.1).outcome == Completed(0.5, {"loss": 0.5})
 
 
 def test_a_candidate_that_never_starts_its_clock_is_killed_at_the_start_up_limit(lab: Lab) -> None:
@@ -165,25 +191,28 @@ def test_a_candidate_that_never_starts_its_clock_is_killed_at_the_start_up_limit
     assert report.outcome == TimedOut("startup", 0.4)
 
 
+@pytest.mark.usefixtures("impatient")
 def test_the_budget_runs_from_the_clock(lab: Lab) -> None:
-    clock = TELL + 'time.sleep(0.5)\nos.write(telemetry, b\'{"event": "clock"}\\n\')\n'
-    report = lab.run(SUBMIT + clock + "time.sleep(60)", PREPARE + "STARTUP_S = 30", budget_s=0.4)
+    genome = SUBMIT + TELL + "time.sleep(0.5)" + CLOCK + "time.sleep(60)"
+    report = lab.run(genome, PREPARE + STARTUP, budget_s=0.4)
     assert report.outcome == TimedOut("training", 0.4 + 0.4 * GRACE_FRACTION)
     assert report.usage.startup_s > 0.5
     assert {p.phase for p in lab.progress} == {"startup", "training"}
 
 
+@pytest.mark.usefixtures("impatient")
 def test_a_second_clock_buys_no_time(lab: Lab) -> None:
-    clocks = TELL + 'while True: os.write(telemetry, b\'{"event": "clock"}\\n\'); time.sleep(0.05)'
-    report = lab.run(SUBMIT + clocks, PREPARE + "STARTUP_S = 30", budget_s=0.4)
+    genome = SUBMIT + TELL + "while True: time.sleep(0.05)" + CLOCK.replace("\n", "; ", 1)
+    report = lab.run(genome, PREPARE + STARTUP, budget_s=0.4)
     assert report.outcome == TimedOut("training", 0.4 + 0.4 * GRACE_FRACTION)
+    assert report.usage.training_s > 0.3
 
 
 def test_an_exam_that_takes_too_long_times_out(lab: Lab) -> None:
     slow = 'import time\nMETRIC, BUDGET_S = "loss", 1\ndef examine(submission, serve): time.sleep(60)'
     order = lab.order("", slow)
     lab.scratch.mkdir()
-    outcome, _ = examine(order, lab.scratch / "exam", lab.task_folder, lab.log, lab.progress.append, 0.5)
+    outcome, _ = examine(order, lab.scratch, lab.task_folder, lab.log, lab.progress.append, 0.5)
     assert outcome == TimedOut("exam", 0.5)
     assert lab.progress[-1].phase == "exam"
 
@@ -205,6 +234,7 @@ def test_a_forked_child_that_holds_the_output_open_is_killed(lab: Lab, tmp_path:
     assert gone(tmp_path / "pid")
 
 
+@pytest.mark.usefixtures("lively")
 def test_a_daemon_that_left_its_session_is_killed(lab: Lab, tmp_path: Path) -> None:
     daemon = f"""
 if os.fork() == 0:
@@ -213,15 +243,18 @@ if os.fork() == 0:
         pathlib.Path("{tmp_path}/pid").write_text(str(os.getpid()))
         time.sleep(60)
     os._exit(0)
-time.sleep(1)
+while not pathlib.Path("{tmp_path}/pid").exists(): time.sleep(0.01)
+time.sleep(0.5)
 """
     assert isinstance(lab.run(SUBMIT + daemon).outcome, Completed)
     assert gone(tmp_path / "pid")
 
 
+@pytest.mark.usefixtures("impatient")
 def test_children_die_with_a_candidate_that_is_killed(lab: Lab, tmp_path: Path) -> None:
-    genome = SUBMIT + FORK.format(child="os.setsid()", pid_file=tmp_path / "pid") + "time.sleep(60)"
-    assert isinstance(lab.run(genome, budget_s=0.6).outcome, TimedOut)
+    fork = FORK.format(child="os.setsid()", pid_file=tmp_path / "pid")
+    report = lab.run(SUBMIT + TELL + fork + CLOCK + "time.sleep(60)", PREPARE + STARTUP, budget_s=0.4)
+    assert isinstance(report.outcome, TimedOut)
     assert gone(tmp_path / "pid")
 
 
@@ -241,9 +274,10 @@ def test_the_tail_of_a_crash_can_be_shown(lab: Lab) -> None:
     assert outcome.tail.replace("\n", "").isprintable()
 
 
+@pytest.mark.usefixtures("lively")
 def test_what_a_candidate_says_of_itself_reaches_the_watcher(lab: Lab) -> None:
     say = TELL + 'os.write(telemetry, b\'{"event": "step", "loss": 2.5, "steps": 3, "tokens": 96}\\n\')'
-    report = lab.run(SUBMIT + say + "\ntime.sleep(1)")
+    report = lab.run(SUBMIT + say + "\ntime.sleep(0.5)")
     assert (report.usage.steps, report.usage.trained_tokens) == (3, 96)
     assert (2.5, 3) in {(p.loss, p.steps) for p in lab.progress}
 
@@ -299,23 +333,161 @@ pathlib.Path("train.py").write_text("")
     assert lab.run(genome, prepare).outcome == Completed(len(genome), {"loss": len(genome)})
 
 
-def test_scratch_that_resists_is_removed_all_the_same(lab: Lab) -> None:
-    deep = "for _ in range(1200): os.mkdir('d'); os.chdir('d')\n"
-    locked = "os.chdir(submission.parent); os.mkdir('locked'); open('locked/f', 'w'); os.chmod('locked', 0)"
-    assert isinstance(lab.run(SUBMIT + deep + locked).outcome, Completed)
-    assert list(lab.scratch.iterdir()) == []
-
-
+@pytest.mark.usefixtures("lively")
 def test_memory_is_measured(lab: Lab) -> None:
-    report = lab.run(SUBMIT + "x = bytearray(200 * 2**20)\ntime.sleep(1)")
+    report = lab.run(SUBMIT + "x = bytearray(200 * 2**20)\ntime.sleep(0.5)")
     assert 200 < report.usage.peak_memory_mb < 400
 
 
 HARNESS = """
 import msgspec, sys
 from trainer.trial import Order, run_trial
-run_trial(msgspec.json.decode(sys.argv[1], type=Order), lambda progress: None)
+report = run_trial(msgspec.json.decode(sys.argv[1], type=Order), lambda progress: None)
+print(msgspec.json.encode(report).decode())
 """
+UNPRIVILEGED = """
+import ctypes, os, sys
+for capability in range(64):
+    ctypes.CDLL(None).prctl(24, capability, 0, 0, 0)  # PR_CAPBSET_DROP, so that exec drops it
+os.execv(sys.executable, [sys.executable, *sys.argv[1:]])
+"""
+
+
+def harness(order: Order) -> list[str]:
+    return [sys.executable, "-c", UNPRIVILEGED, "-c", HARNESS, msgspec.json.encode(order).decode()]
+
+
+def run_unprivileged(order: Order) -> Report:
+    """Run a trial in a process of its own that has no privileges, even if these tests are run by root."""
+    ended = subprocess.run(harness(order), cwd=ROOT, capture_output=True, check=True, timeout=60)
+    return msgspec.json.decode(ended.stdout, type=Report)
+
+
+@pytest.mark.parametrize(
+    "resist",
+    [
+        "for _ in range(1200): os.mkdir('d'); os.chdir('d')",
+        "os.mkdir('locked'); open('locked/f', 'w'); os.chmod('locked', 0)",
+        "os.chmod('.', 0o500); os.chmod('..', 0o500)",
+        "os.symlink('/nowhere', '../exam')\nos.mkdir('../2')",
+    ],
+)
+def test_scratch_that_resists_is_removed_all_the_same(lab: Lab, resist: str) -> None:
+    order = lab.order(SUBMIT + resist)
+    assert isinstance(run_unprivileged(order).outcome, Completed)
+    assert not (lab.scratch / "1").exists()
+    clear_scratch(lab.scratch)
+    assert not lab.scratch.exists()
+
+
+def test_a_genome_that_cannot_be_written_is_refused(lab: Lab) -> None:
+    outcome = lab.run("x = '\ud800'").outcome
+    assert isinstance(outcome, Refused)
+    assert "UTF-8" in outcome.reason
+
+
+RUNS_THE_CANDIDATE = """
+import subprocess, sys
+METRIC, BUDGET_S = "loss", 10
+def examine(submission, serve):
+    subprocess.run([sys.executable, str(submission / "train.py"), "exam"], env={}, check=True)
+    return {"loss": 0.5}
+"""
+FORGE = """
+import ctypes, os, pathlib, sys, time
+def open_again(pid, number):
+    return os.open(f"/proc/{{pid}}/fd/{{number}}", os.O_WRONLY | os.O_NONBLOCK)
+def take(pid, number):
+    return ctypes.CDLL(None).syscall(438, os.pidfd_open(pid), number, 0)  # pidfd_getfd
+if sys.argv[1:] == ["exam"]:
+    examiner = os.getppid()
+    status = pathlib.Path(f"/proc/{{examiner}}/status").read_text()
+    harness = int(status.partition("PPid:")[2].split()[0])
+    if os.fork() == 0:
+        os.setsid()
+        got = []
+        for pid in (examiner, harness):
+            for number in range(3, 32):
+                try: got.append({get}(pid, number))
+                except OSError: pass
+        pathlib.Path("{pid_file}").write_text(str(os.getpid()))
+        while True:
+            for fd in got:
+                try: os.write(fd, b'{{"result": {{"loss": -37.8}}}}\\n')
+                except OSError: pass
+            time.sleep(0.02)
+    while not pathlib.Path("{pid_file}").exists(): time.sleep(0.01)
+    sys.exit()
+"""
+
+
+@pytest.mark.parametrize("get", ["open_again", "take"])
+def test_a_candidate_cannot_answer_in_the_examiners_place(lab: Lab, tmp_path: Path, get: str) -> None:
+    genome = FORGE.format(get=get, pid_file=tmp_path / "pid") + SUBMIT
+    report = run_unprivileged(lab.order(genome, RUNS_THE_CANDIDATE))
+    assert report.outcome == Completed(0.5, {"loss": 0.5})
+    assert gone(tmp_path / "pid")
+
+
+@pytest.mark.parametrize("line", [b'{"result": {"loss": -37.8}}\n', b"\xff\n", b"\n"])
+def test_an_answer_beside_another_is_none(lab: Lab, line: bytes) -> None:
+    says_more = f"""
+    import os
+    os.write(int(os.environ["LINEAGES_TELEMETRY"]), {line!r})
+    return """
+    assert lab.run(SUBMIT, PREPARE.replace("return ", says_more.lstrip())).outcome == Refused(
+        "someone answered in the examiner's place"
+    )
+
+
+@pytest.mark.parametrize(
+    ("fails", "error", "expected"),
+    [
+        ("import errno; raise OSError(errno.ENOSPC, 'No space left on device')", OSError, "No space left"),
+        ("raise MemoryError", ExamFailed, "memory"),
+        ("import os; os.kill(os.getpid(), 9)", ExamFailed, "killed by SIGKILL"),
+    ],
+)
+def test_a_failure_of_the_examiner_is_not_the_candidates(
+    lab: Lab, fails: str, error: type[Exception], expected: str
+) -> None:
+    with pytest.raises(error, match=expected):
+        lab.run(SUBMIT, PREPARE.replace("return ", f"{fails}; return "))
+    assert list(lab.scratch.iterdir()) == []
+
+
+WITH_DATA = (
+    PREPARE
+    + """
+import os, pathlib
+def fingerprint(): return (pathlib.Path(os.environ["LINEAGES_TASK"]) / "data").read_text()
+"""
+)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "expected"), [(lambda data: data.write_text("b"), "changed"), (Path.unlink, "cannot be read")]
+)
+def test_an_exam_whose_data_changed_since_the_run_began_is_not_held(
+    lab: Lab, spoil: Callable[[Path], object], expected: str
+) -> None:
+    lab.task_folder.mkdir()
+    data = lab.task_folder / "data"
+    data.write_text("a")
+    order = lab.order(SUBMIT, WITH_DATA)
+    assert isinstance(run_trial(order, lab.progress.append).outcome, Completed)
+    spoil(data)
+    with pytest.raises(ExamFailed, match=expected):
+        run_trial(order, lab.progress.append)
+
+
+def test_the_examiner_dies_with_a_killed_harness(lab: Lab, tmp_path: Path) -> None:
+    waits = f"import os, time; os.symlink(str(os.getpid()), '{tmp_path}/main'); time.sleep(60); return "
+    with subprocess.Popen(harness(lab.order(SUBMIT, PREPARE.replace("return ", waits))), cwd=ROOT) as running:
+        wait_for((tmp_path / "main").is_symlink)
+        running.kill()
+    (tmp_path / "pid").write_text(str((tmp_path / "main").readlink()))
+    wait_for(lambda: gone(tmp_path / "pid"))
 
 
 def test_a_candidate_dies_with_a_killed_harness_and_its_scratch_can_be_cleared(
@@ -323,10 +495,9 @@ def test_a_candidate_dies_with_a_killed_harness_and_its_scratch_can_be_cleared(
 ) -> None:
     fork = FORK.format(child="pass", pid_file=tmp_path / "child")
     order = lab.order(SUBMIT + fork + f"os.symlink(str(os.getpid()), '{tmp_path}/main'); time.sleep(60)")
-    command = [sys.executable, "-c", HARNESS, msgspec.json.encode(order).decode()]
-    with subprocess.Popen(command, cwd=ROOT) as harness:
+    with subprocess.Popen(harness(order), cwd=ROOT) as running:
         wait_for((tmp_path / "main").is_symlink)
-        harness.kill()
+        running.kill()
     (tmp_path / "pid").write_text(str((tmp_path / "main").readlink()))
     wait_for(lambda: gone(tmp_path / "pid"))
     clear_scratch(lab.scratch)
