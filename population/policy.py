@@ -127,14 +127,14 @@ def _turn(population: Population, rules: Rules, facts: Facts) -> Lineage | None:
             horizon = (rules.trials or population.finished + OPEN_HORIZON) - population.finished
             share = horizon / len(population.lineages)
             forecasts = {
-                line.name: _forecast(population, line, share, rng) for line in population.lineages.values()
+                line.name: forecast(population, line, share, rng) for line in population.lineages.values()
             }
             return min(soon, key=lambda line: forecasts[line.name])
         case _:
             assert_never(rules.policy)
 
 
-def _forecast(population: Population, lineage: Lineage, share: float, rng: Random) -> float:
+def forecast(population: Population, lineage: Lineage, share: float, rng: Random) -> float:
     """Where the lineage's tip will be after `share` more trials, sampled (Thompson, 1933).
 
     Rate of success ~ Beta, mean gain of a success ~ inverse Gamma (conjugate to exponential gains), both

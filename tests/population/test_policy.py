@@ -1,13 +1,14 @@
 """Decisions: who gets the GPU, what advances, when a run is over."""
 
-import copy
 import math
+import statistics
+from random import Random
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from population.policy import DRY, POLICIES, Facts, PolicyName, Rules, decide, parent, wanting
+from population.policy import DRY, POLICIES, Facts, PolicyName, Rules, decide, forecast, parent, wanting
 from population.records import (
     Assigned,
     Completed,
@@ -126,6 +127,28 @@ def test_no_trial_begins_that_cannot_end_within_the_hours() -> None:
     assert isinstance(decide(story.population, story.rules, Facts(3601 - budget_s)), Ended)
 
 
+def test_a_trial_is_expected_to_take_as_long_as_the_longest_of_late() -> None:
+    story = Story(rules=Rules(hours=1))
+    assigned = story.decide()
+    assert isinstance(assigned, Assigned)
+    story.tell(Finished(assigned.trial, Completed(1.0), Usage(1e9, wall_s=600.0)))
+    story.decide()
+    story.propose("l1")
+    assert isinstance(decide(story.population, story.rules, Facts(3000)), Assigned)
+    assert isinstance(decide(story.population, story.rules, Facts(3001)), Ended)
+
+
+def test_a_dry_lineage_is_asked_again_when_something_was_learned() -> None:
+    story = Story()
+    story.trial(1.0)
+    for _ in range(DRY):
+        story.tell(Declined("l2", ROOT.commit, "nothing new"))
+    assert wanting(story.population) == ["l1"]
+    story.propose("l1")
+    story.trial(0.9)
+    assert sorted(wanting(story.population)) == ["l1", "l2"]
+
+
 def test_a_run_told_to_stop_begins_nothing_but_judges_what_was_under_way() -> None:
     story = Story()
     assigned = story.decide()
@@ -168,6 +191,31 @@ def test_greedy_follows_the_best_tip() -> None:
         assert story.trial(0.6).trial in story.population.lineages["l2"].trials
 
 
+@pytest.mark.parametrize("policy", ["round-robin", "best-of-n", "greedy"])
+def test_the_gpu_waits_a_moment_for_the_mind_whose_turn_it_is_and_no_longer(policy: PolicyName) -> None:
+    story = Story(rules=Rules(policy))
+    story.trial(1.0)
+    turn, other = "l2", "l1"  # the baseline was l1's trial
+    if policy == "greedy":
+        story.propose("l1")
+        story.trial(0.9)
+        turn, other = "l1", "l2"
+    story.propose(other)
+    assert decide(story.population, story.rules, Facts(thinking={turn: 0.9})) is None
+    assert isinstance(decide(story.population, story.rules, Facts(thinking={turn: 1.0})), Assigned)
+
+
+def test_promise_waits_as_well_where_the_dice_prefer_the_one_who_thinks() -> None:
+    story = Story()
+    story.trial(1.0)
+    story.propose("l1")
+    rules = [Rules(seed=seed) for seed in range(20)]
+    soon = [decide(story.population, rule, Facts(thinking={"l2": 0.9})) for rule in rules]
+    assert 5 < soon.count(None) < 15
+    late = [decide(story.population, rule, Facts(thinking={"l2": 1.0})) for rule in rules]
+    assert None not in late
+
+
 def test_best_of_n_always_starts_from_the_baseline() -> None:
     story = Story(rules=Rules("best-of-n"))
     story.trial(1.0)
@@ -195,23 +243,34 @@ def test_promise_prefers_the_lineage_that_gains() -> None:
     assert trials["l2"] > 2 * trials["l1"]
 
 
-def test_the_gpu_waits_a_moment_for_the_most_promising_mind_and_no_longer() -> None:
-    story = Story(rules=Rules(patience_s=1.0))
+def median_forecast(story: Story, lineage: str, share: float) -> float:
+    line = story.population.lineages[lineage]
+    return statistics.median(forecast(story.population, line, share, Random(n)) for n in range(200))
+
+
+def test_a_forecast_begins_at_the_tip_and_falls_with_the_trials_to_come() -> None:
+    story = Story()
     story.trial(1.0)
     story.propose("l1")
-    story.trial(0.2)
+    story.trial(0.99)
+    assert median_forecast(story, "l1", 0) == 0.99
+    near, far = (0.99 - median_forecast(story, "l1", share) for share in (5, 50))
+    assert far == pytest.approx(10 * near) and near > 0
+
+
+def test_what_a_lineage_did_of_late_weighs_more_in_its_forecast() -> None:
+    story = Story(rules=Rules("round-robin"))
+    story.trial(1.0)
     story.propose("l2")
-    quick = [_with_entries(story, n, {"l1": 0.1}) for n in range(20)]
-    slow = [_with_entries(story, n, {"l1": 1.1}) for n in range(20)]
-    assert None in quick
-    assert all(isinstance(decision, Assigned) for decision in slow)
-
-
-def _with_entries(story: Story, more: int, thinking: dict[str, float]) -> object:
-    """The decision in the same place, with other randomness."""
-    population = copy.copy(story.population)
-    population.entries += more
-    return decide(population, story.rules, Facts(thinking=thinking))
+    story.trial(1.5)  # as many trials as l1, that of the baseline counted
+    tips = {"l1": 1.0, "l2": 1.0}
+    for n in range(40):
+        name, wins = ("l1", n < 20) if n % 2 == 0 else ("l2", n >= 20)
+        story.propose(name)
+        tips[name] -= 0.01 if wins else 0.0
+        story.trial(tips[name] if wins else 1.5)
+    assert tips["l1"] == pytest.approx(tips["l2"])
+    assert median_forecast(story, "l2", 10) < median_forecast(story, "l1", 10)
 
 
 @given(histories(), st.sampled_from(POLICIES))
