@@ -42,13 +42,13 @@ class _Column(NamedTuple):
 _COLUMNS = (
     _Column("lineage", 10, 0),
     _Column("brief", 10, 60, grows=True),
-    _Column("proposer", 9, 70, grows=True),
+    _Column("proposer", 10, 70, grows=True),
     _Column("tried", 5, 50, numbers=True),
     _Column("kept", 4, 50, numbers=True),
     _Column("tip", 7, 0, numbers=True),
     _Column("change", 8, 30, numbers=True),
     _Column("recent", _RECENT, 78),
-    _Column("state", 13, 24),
+    _Column("state", 12, 24),
 )
 
 
@@ -159,7 +159,8 @@ def _state(
     if lineage.ready:
         return _line("ready" if len(lineage.ready) == 1 else f"{len(lineage.ready)} ready", "green")
     if lineage.name in thinking:
-        return _line(f"thinking {duration(thinking[lineage.name])}", "dim")
+        seconds = thinking[lineage.name]
+        return _line(f"thinks {duration(seconds) if seconds < 59.5 else f'{seconds / 60:.0f} m'}", "dim")
     return _line("waiting", "dim")
 
 

@@ -43,6 +43,7 @@ class View:
         self._drawn = float("-inf")
         self._pace = Pace(time.monotonic())
         self._population: Population | None = None
+        self._thinking: Mapping[str, float] = {}
 
     def __enter__(self) -> Self:
         if self._live:
@@ -58,8 +59,12 @@ class View:
     def tell(self, event: Event, population: Population) -> None:
         """Say an event that `population` has just applied, if it is worth a line."""
         self._population = population
-        width = self.console.width if self._live else None
-        if line := words(event, population, self.limits, width):
+        now = time.monotonic()
+        self._pace.observe(now, population.finished)
+        line = words(event, population, self.limits, self.console.width if self._live else None)
+        if line and self._live:  # the panel below the line must not tell of the moment before it
+            self._live.update(self._panel(population, None, self._thinking, now))
+        if line:
             self.say(line)
 
     def say(self, line: str) -> None:
@@ -81,7 +86,7 @@ class View:
         self._pace.observe(now, population.finished)
         if self._live is None or now - self._drawn < _REFRESH_S:
             return
-        self._drawn, self._population = now, population
+        self._drawn, self._population, self._thinking = now, population, thinking
         self._live.update(self._panel(population, progress, thinking, now), refresh=True)
 
     def _panel(

@@ -102,8 +102,8 @@ class _Grove:
             (f"{trial.number:4d}  ", "dim"),
             (figure(trial.score) if trial.score is not None else "", "bold green" if crown else ""),
             ("" if trial.gain is None else f" {change(-trial.gain)}", "green"),
+            ("  best" if crown else "", "bold green"),  # in front of the idea, whose end may be cut off
             (f"  {clean(trial.candidate.idea, 120)}", "bold" if crown else ""),
-            ("  best" if crown else "", "bold green"),
         )
 
 

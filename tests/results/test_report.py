@@ -39,7 +39,7 @@ def test_a_report_tells_headline_tree_path_and_places() -> None:
         "├── cedar  default, mutate",
         "└── moss  default, mutate",
         "    ├──    2  2.7000 -0.0344  raise DEPTH 4 -> 6  2 dropped (1 crashed)",
-        "    └──    5  2.6000 -0.1000  raise HEADS 2 -> 4  best",
+        "    └──    5  2.6000 -0.1000  best  raise HEADS 2 -> 4",
         "",
         "trial  lineage   score   change  the way to the best",
         "    1  cedar    2.7344           the baseline",
@@ -66,7 +66,7 @@ def test_a_lineage_founded_on_anothers_commit_hangs_from_it() -> None:
         "└── cedar  default, mutate",
         "    ├──    2  2.7000 -0.0344  first",
         "    │   ├── moss  default, mutate",
-        "    │   │   └──    4  2.5000 -0.2000  aside  best",
+        "    │   │   └──    4  2.5000 -0.2000  best  aside",
         "    │   └── fern  default, mutate",
         "    └──    3  2.6000 -0.1000  second",
     ]
@@ -143,7 +143,7 @@ def test_candidates_that_all_start_from_the_baseline_are_one_branch() -> None:
         "└── cedar  default, mutate  2 dropped",
         "    ├──    2  2.7000 -0.0344  from scratch",
         "    ├──    4  2.6000 -0.1000  from scratch",
-        "    └──    6  2.5000 -0.1000  from scratch  best",
+        "    └──    6  2.5000 -0.1000  best  from scratch",
     ]
 
 

@@ -3,9 +3,9 @@ import io
 import pytest
 from rich.cells import cell_len
 from rich.console import Console
-from synthetic_runs import Story, ended, searched
+from synthetic_runs import BASELINE, Story, ended, searched
 
-from population.records import Crashed
+from population.records import Crashed, Founded
 from population.state import Population, apply
 from results.pace import Pace
 from results.panel import panel, sparkline
@@ -65,6 +65,32 @@ def test_on_a_terminal_every_event_scrolls_by_and_no_alternate_screen_is_used() 
     assert all(f"{n}/12]" in text for n in range(1, 13))
 
 
+def test_the_panel_below_a_verdict_has_its_trial_counted_already() -> None:
+    console = Console(file=io.StringIO(), width=80, height=24, force_terminal=True)
+    story, population = Story().begins("cedar"), Population()
+    with View(console, SIXTEEN, live=True) as view:
+        *earlier, finished, judged = story.entries
+        for entry in earlier:
+            apply(population, entry)
+        view.show(population, TRAINING)
+        for entry in (finished, judged):
+            apply(population, entry)
+            view.tell(entry.event, population)
+    assert isinstance(console.file, io.StringIO)
+    shown = console.file.getvalue()
+    assert "1 of 16 trials" in shown.partition("the baseline: the first score")[2]
+
+
+@pytest.mark.parametrize("seconds", [0.0, 59.4, 59.6, 7000.0])
+def test_in_eighty_columns_proposers_and_states_of_the_usual_names_are_whole(seconds: float) -> None:
+    story = Story()
+    story.happens(Founded("thistle", "optimiser", "mutate/tpe", BASELINE, "a line of its own"))
+    console = Console(file=io.StringIO(), width=80, record=True)
+    console.print(panel(story.population, None, {"thistle": seconds}, "5 of 16 trials", 80, 24))
+    row = next(line for line in console.export_text().splitlines() if line.startswith("thistle"))
+    assert "mutate/tpe" in row and "thinks" in row and "…" not in row
+
+
 def test_the_panel_shows_each_lineage_the_trial_and_the_budget() -> None:
     story = searched(16)
     story.proposes("birch", "lower HEADS")
@@ -72,7 +98,7 @@ def test_the_panel_shows_each_lineage_the_trial_and_the_budget() -> None:
     text = "\n".join(drawn(story))
     cedar = next(line for line in text.splitlines() if line.startswith("cedar"))
     assert cedar.split()[-1] == "training" and "2.7140  -0.0204" in cedar
-    assert "ready" in text and "thinking 3 s" in text and "waiting" in text
+    assert "ready" in text and "thinks 3 s" in text and "waiting" in text
     assert "trial 17  cedar  raise DEPTH 4 -> 6" in text
     assert "42%" in text and "6 s left" in text and "loss 2.913" in text and "5 of 16 trials" in text
 
