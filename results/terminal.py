@@ -63,7 +63,7 @@ class View:
         self._pace.observe(now, population.finished)
         line = words(event, population, self.limits, self.console.width if self._live else None)
         if line and self._live:  # the panel below the line must not tell of the moment before it
-            self._live.update(self._panel(population, None, self._thinking, now))
+            self._live.update(self._panel(population, None, self._thinking, now), refresh=True)
         if line:
             self.say(line)
 

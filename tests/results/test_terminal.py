@@ -76,9 +76,9 @@ def test_the_panel_below_a_verdict_has_its_trial_counted_already() -> None:
         for entry in (finished, judged):
             apply(population, entry)
             view.tell(entry.event, population)
-    assert isinstance(console.file, io.StringIO)
-    shown = console.file.getvalue()
-    assert "1 of 16 trials" in shown.partition("the baseline: the first score")[2]
+        assert isinstance(console.file, io.StringIO)
+        below = console.file.getvalue().partition("the baseline: the first score")[2]
+    assert "1 of 16 trials" in below and "0 of 16 trials" not in below
 
 
 @pytest.mark.parametrize("seconds", [0.0, 59.4, 59.6, 7000.0])
