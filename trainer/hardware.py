@@ -5,8 +5,10 @@
 work. Nothing here imports torch.
 """
 
+import contextlib
 import os
-from typing import Literal
+from collections.abc import Collection, Iterator
+from typing import Any, Literal
 
 import psutil  # type: ignore[import-untyped]
 import pynvml  # type: ignore[import-untyped]
@@ -54,22 +56,34 @@ def detect(device: Literal["auto", "cpu", "cuda"] = "auto") -> Machine:
 
 def first_card() -> Card | None:
     """The first GPU that CUDA_VISIBLE_DEVICES leaves, or None. Slices of a GPU (MIG) are not looked into."""
-    visible = os.environ.get("CUDA_VISIBLE_DEVICES", "0").split(",")[0].strip()
-    if visible in ("", "-1"):
-        return None
-    try:
-        pynvml.nvmlInit()
-    except pynvml.NVMLError:
-        return None
-    try:
-        if visible.isdecimal():
-            handle = pynvml.nvmlDeviceGetHandleByIndex(int(visible))
-        else:
-            handle = pynvml.nvmlDeviceGetHandleByUUID(visible)
+    with contextlib.suppress(pynvml.NVMLError), _nvml() as handle:
         memory = pynvml.nvmlDeviceGetMemoryInfo(handle)
         return Card(str(pynvml.nvmlDeviceGetName(handle)), int(memory.total) // MIB)
-    except pynvml.NVMLError:
-        return None
+    return None
+
+
+def gpu_memory_mb(pids: Collection[int]) -> float:
+    """MiB of the first GPU that processes hold; where the driver does not know their numbers, all in use.
+
+    In a container it often does not. A trial has its card to itself, so that is little more.
+    """
+    with contextlib.suppress(pynvml.NVMLError), _nvml() as handle:
+        known = {each.pid: each.usedGpuMemory for each in pynvml.nvmlDeviceGetComputeRunningProcesses(handle)}
+        held = sum(known.get(pid) or 0 for pid in pids)
+        return (held or int(pynvml.nvmlDeviceGetMemoryInfo(handle).used)) / MIB
+    return 0.0
+
+
+@contextlib.contextmanager
+def _nvml() -> Iterator[Any]:
+    """The driver's handle of the first visible GPU. Raises NVMLError if there is none."""
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES", "0").split(",")[0].strip()
+    pynvml.nvmlInit()
+    try:
+        if visible.isdecimal():
+            yield pynvml.nvmlDeviceGetHandleByIndex(int(visible))
+        else:  # a name; "" and -1 are nobody's
+            yield pynvml.nvmlDeviceGetHandleByUUID(visible)
     finally:
         pynvml.nvmlShutdown()
 

@@ -91,7 +91,7 @@ class Usage(Struct, frozen=True):
     training_s: float = 0.0
     exam_s: float = 0.0
     wall_s: float = 0.0
-    peak_memory_mb: float = 0.0
+    peak_memory_mb: float = 0.0  # of the card on CUDA, of the machine otherwise
     steps: int = 0
     trained_tokens: int = 0
 

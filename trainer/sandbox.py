@@ -52,7 +52,6 @@ def environment(scratch: str, device: str, told: Mapping[str, str]) -> dict[str,
         kept["GOMP_SPINCOUNT"] = "1000"
     return kept | {
         "CUDA_DEVICE_ORDER": "PCI_BUS_ID",  # card 0 is then the same for torch as for the driver's own tools
-        "HF_HUB_CACHE": _hub_cache(),
         "HOME": scratch,
         "TMPDIR": scratch,
         "TORCHINDUCTOR_CACHE_DIR": f"{scratch}/inductor",
@@ -98,13 +97,6 @@ def _children(task: Path) -> list[int]:
     with contextlib.suppress(FileNotFoundError):  # the thread has just ended
         return [int(pid) for pid in (task / "children").read_text().split()]
     return []
-
-
-def _hub_cache() -> str:
-    """Where huggingface-hub keeps downloads. Not all of its home, which also holds a token."""
-    caches = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")  # noqa: PTH111
-    home = os.environ.get("HF_HOME") or f"{caches}/huggingface"
-    return os.environ.get("HF_HUB_CACHE") or f"{home}/hub"
 
 
 def _main(parent: int, memory_mb: int, command: list[str]) -> None:

@@ -95,7 +95,7 @@ def _train(order: Order, folder: Path, log: Path, training: "_Training") -> tupl
     command = confined([sys.executable, "train.py"], device)
     env = environment(str(folder), device, told(order.task, order.seed, submission))
     with Log(log) as output:
-        ended = run(command, folder, env, output, training)
+        ended = run(command, folder, env, output, training, device)
         tail = output.tail()
         if ended.overdue:
             return ended, TimedOut(training.phase, training.limit_s)

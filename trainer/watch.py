@@ -12,13 +12,14 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 import psutil  # type: ignore[import-untyped]
 
+from trainer.hardware import gpu_memory_mb
 from trainer.log import Log
 
 PULSE_S = 0.3
@@ -50,8 +51,17 @@ class Exit:
     peak_memory_mb: float  # of the process and its descendants together, shared pages counted for each
 
 
-def run(command: Sequence[str], folder: Path, env: Mapping[str, str], log: Log, overseer: Overseer) -> Exit:
+def run(
+    command: Sequence[str],
+    folder: Path,
+    env: Mapping[str, str],
+    log: Log,
+    overseer: Overseer,
+    device: str = "cpu",
+) -> Exit:
     """Run `command` in `folder`, as the leader of a session of its own, until it ends or time is up.
+
+    Memory is measured where it computes: on `device`.
 
     It finds the number of its telemetry socket in LINEAGES_TELEMETRY. When this returns or raises, the
     process and all its descendants that were ever seen are dead.
@@ -75,7 +85,7 @@ def run(command: Sequence[str], folder: Path, env: Mapping[str, str], log: Log, 
         finally:
             os.close(prints)
             os.close(tells)
-        family = _Family(process.pid)
+        family = _Family(process.pid, gpu_memory_mb if device == "cuda" else _resident_mb)
         try:
             overdue = _follow(process.pid, {printed: log.write, heard: lines.write}, family, overseer)
         finally:
@@ -164,16 +174,17 @@ class _Lines:
 class _Family:
     """A process and every descendant that was ever seen of it."""
 
-    def __init__(self, pid: int) -> None:
+    def __init__(self, pid: int, memory_mb: Callable[[Collection[int]], float]) -> None:
         self._root = psutil.Process(pid)
         self._seen = {self._root}
+        self._memory_mb = memory_mb
         self.peak_mb = 0.0
 
     def look(self) -> None:
         with contextlib.suppress(psutil.Error):
             alive = [self._root, *self._root.children(recursive=True)]
             self._seen.update(alive)
-            self.peak_mb = max(self.peak_mb, sum(_high_water_mb(member.pid) for member in alive))
+            self.peak_mb = max(self.peak_mb, self._memory_mb([member.pid for member in alive]))
 
     def kill(self) -> None:
         """Must come before the root is reaped: until then its number, and its group's, is nobody else's."""
@@ -184,6 +195,10 @@ class _Family:
         for member in self._seen:
             with contextlib.suppress(psutil.Error):
                 member.kill()
+
+
+def _resident_mb(pids: Collection[int]) -> float:
+    return sum(map(_high_water_mb, pids))
 
 
 def _high_water_mb(pid: int) -> float:

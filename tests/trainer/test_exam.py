@@ -14,28 +14,27 @@ from trainer.outcome import Completed, Refused
 from trainer.server import serve
 from trainer.submission import Refusal, copy_submission
 from trainer.task import open_task
-from trainer.trial import Order, examine, run_trial
+from trainer.trial import Order, examine
 
 ROWS, LENGTH, VOCAB = 4, 8, 16
 
 PREPARE = f"""
-import torch
 METRIC, BUDGET_S = "loss", 60
-TOKENS = torch.arange(6 * {LENGTH + 1}).view(6, {LENGTH + 1}) * 7 % {VOCAB}
 def examine(submission, serve):
+    import torch
+    tokens = torch.arange(6 * {LENGTH + 1}).view(6, {LENGTH + 1}) * 7 % {VOCAB}
     total = 0.0
     with serve({ROWS}, {LENGTH}, {VOCAB}) as server:
-        for rows in TOKENS.split({ROWS}):
+        for rows in tokens.split({ROWS}):
             logits = server.logits(rows[:, :-1])
             assert logits.shape == (len(rows), {LENGTH}, {VOCAB}) and logits.dtype == torch.float32
             total += torch.nn.functional.cross_entropy(logits.flatten(0, 1), rows[:, 1:].flatten(),
                 reduction="sum").item()
-    return {{"loss": total / TOKENS[:, 1:].numel()}}
+    return {{"loss": total / tokens[:, 1:].numel()}}
 """
 GENOME = f"""
 import json, os, socket, sys, time
 import torch
-from safetensors.torch import save_model
 setup = json.loads(sys.argv[1]) if len(sys.argv) == 2 and sys.argv[1][0] == '{{' else {{}}
 class Model(torch.nn.Module):
     def __init__(self):
@@ -46,11 +45,7 @@ class Model(torch.nn.Module):
         return self.out(self.drop(self.embed(tokens)))
 def build_model():
     return Model()
-def main():
-    torch.manual_seed(3)
-    save_model(build_model(), os.path.join(os.environ["LINEAGES_SUBMISSION"], "weights.safetensors"))
 """
-TRAIN = "if __name__ == '__main__': main()\n"
 
 
 def genome_whose_forward(does: str) -> str:
@@ -75,14 +70,13 @@ def order_for(folder: Path, genome: str) -> Order:
     return Order(1, genome, 3, open_task(task, "cpu"), str(folder / "log"), str(folder / "scratch"))
 
 
-@pytest.mark.slow
 def test_a_served_model_has_the_loss_it_has_directly(tmp_path: Path) -> None:
-    outcome = run_trial(order_for(tmp_path, GENOME + TRAIN), lambda progress: None).outcome
+    order, left = order_for(tmp_path, GENOME), submission_in(tmp_path / "left", GENOME)
+    outcome, _ = examine(order, tmp_path, left, tmp_path / "log", lambda progress: None)
     assert isinstance(outcome, Completed)
     assert outcome.score == pytest.approx(direct_loss(), abs=1e-6)
 
 
-@pytest.mark.slow
 def test_a_model_that_fails_is_refused_with_its_reason(tmp_path: Path) -> None:
     order = order_for(tmp_path, genome_whose_forward("raise ValueError('tired')"))
     left = submission_in(tmp_path / "left", order.genome)
@@ -95,13 +89,13 @@ def submission_in(folder: Path, genome: str) -> Path:
     folder.mkdir()
     (folder / "train.py").write_text(genome)
     namespace: dict[str, Any] = {}
-    exec(GENOME, namespace)
+    exec(GENOME + "torch.manual_seed(3)", namespace)
     save_model(namespace["build_model"](), str(folder / "weights.safetensors"))
     return folder
 
 
-def ask_model(folder: Path, genome: str, answer_s: float = 60.0) -> torch.Tensor:
-    with serve(submission_in(folder / "left", genome), "cpu", (ROWS, LENGTH, VOCAB), answer_s) as server:
+def ask_model(folder: Path, genome: str) -> torch.Tensor:
+    with serve(submission_in(folder / "left", genome), "cpu", (ROWS, LENGTH, VOCAB)) as server:
         return server.logits(torch.zeros(2, LENGTH, dtype=torch.int64)).clone()
 
 
@@ -110,15 +104,23 @@ def ask_model(folder: Path, genome: str, answer_s: float = 60.0) -> torch.Tensor
     [
         ("os.kill(0, 9)", "exit code -9"),
         ("return self.out(self.embed(tokens))[:1]", "exit code 1"),
-        ("time.sleep(60)", "no answer within 0.5 s"),
         ("socket.socket(fileno=setup['channel']).send(b'garbage'); time.sleep(60)", "answered garbage"),
     ],
 )
-def test_a_model_that_dies_hangs_or_answers_garbage_is_refused(
-    tmp_path: Path, does: str, expected: str
-) -> None:
+def test_a_model_that_dies_or_answers_garbage_is_refused(tmp_path: Path, does: str, expected: str) -> None:
     with pytest.raises(Refusal, match=expected):
-        ask_model(tmp_path, genome_whose_forward(does), answer_s=0.5 if "no answer" in expected else 60)
+        ask_model(tmp_path, genome_whose_forward(does))
+
+
+def test_only_the_first_answer_may_take_its_time(tmp_path: Path) -> None:
+    slower = "self.naps = getattr(self, 'naps', 0) + 1; time.sleep(60 if self.naps > 1 else 1)"
+    left = submission_in(
+        tmp_path / "left", genome_whose_forward(slower + "; return self.out(self.embed(tokens))")
+    )
+    with serve(left, "cpu", (ROWS, LENGTH, VOCAB), answer_s=0.3) as server:
+        assert server.logits(torch.zeros(2, LENGTH, dtype=torch.int64)).isfinite().all()
+        with pytest.raises(Refusal, match=r"no answer within 0\.3 s"):
+            server.logits(torch.zeros(2, LENGTH, dtype=torch.int64))
 
 
 def test_weights_of_another_shape_are_refused(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:

@@ -85,6 +85,11 @@ def test_a_cpu_run_sees_no_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     assert environment("/tmp", "cuda", {})["CUDA_VISIBLE_DEVICES"] == "0"
 
 
+def test_cards_are_numbered_as_the_driver_numbers_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CUDA_DEVICE_ORDER", "FASTEST_FIRST")
+    assert environment("/tmp", "cuda", {})["CUDA_DEVICE_ORDER"] == "PCI_BUS_ID"
+
+
 def test_a_cpu_run_computes_on_every_core_whoever_starts_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OMP_NUM_THREADS", "1000")  # an actor of Ray's finds 1 there
     threads = run_confined("import torch; print(torch.get_num_threads())").stdout

@@ -354,12 +354,17 @@ os.execv(sys.executable, [sys.executable, *sys.argv[1:]])
 
 
 def harness(order: Order) -> list[str]:
-    return [sys.executable, "-c", UNPRIVILEGED, "-c", HARNESS, msgspec.json.encode(order).decode()]
+    """The command that runs a trial in a process of its own."""
+    return [sys.executable, "-c", HARNESS, msgspec.json.encode(order).decode()]
 
 
-def run_unprivileged(order: Order) -> Report:
-    """Run a trial in a process of its own that has no privileges, even if these tests are run by root."""
-    ended = subprocess.run(harness(order), cwd=ROOT, capture_output=True, check=True, timeout=60)
+def unprivileged(order: Order) -> list[str]:
+    """The same without privileges, even if these tests are run by root."""
+    return [sys.executable, "-c", UNPRIVILEGED, *harness(order)[1:]]
+
+
+def run_apart(command: list[str]) -> Report:
+    ended = subprocess.run(command, cwd=ROOT, capture_output=True, check=True, timeout=60)
     return msgspec.json.decode(ended.stdout, type=Report)
 
 
@@ -374,7 +379,7 @@ def run_unprivileged(order: Order) -> Report:
 )
 def test_scratch_that_resists_is_removed_all_the_same(lab: Lab, resist: str) -> None:
     order = lab.order(SUBMIT + resist)
-    assert isinstance(run_unprivileged(order).outcome, Completed)
+    assert isinstance(run_apart(unprivileged(order)).outcome, Completed)
     assert not (lab.scratch / "1").exists()
     clear_scratch(lab.scratch)
     assert not lab.scratch.exists()
@@ -421,10 +426,12 @@ if sys.argv[1:] == ["exam"]:
 """
 
 
-@pytest.mark.parametrize("get", ["open_again", "take"])
-def test_a_candidate_cannot_answer_in_the_examiners_place(lab: Lab, tmp_path: Path, get: str) -> None:
+@pytest.mark.parametrize(("get", "run_by"), [("open_again", harness), ("take", unprivileged)])
+def test_a_candidate_cannot_answer_in_the_examiners_place(
+    lab: Lab, tmp_path: Path, get: str, run_by: Callable[[Order], list[str]]
+) -> None:
     genome = FORGE.format(get=get, pid_file=tmp_path / "pid") + SUBMIT
-    report = run_unprivileged(lab.order(genome, RUNS_THE_CANDIDATE))
+    report = run_apart(run_by(lab.order(genome, RUNS_THE_CANDIDATE)))
     assert report.outcome == Completed(0.5, {"loss": 0.5})
     assert gone(tmp_path / "pid")
 
