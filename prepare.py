@@ -6,37 +6,29 @@ train.py imports this file for `batches`, `progress`, `report` and `submit`; the
 `examine`. The score is val_bpb, bits per byte of validation text: lower is better. Training rows lie under
 TASK/data/PROFILE, validation rows under TASK/heldout/PROFILE, where no training process can read them.
 
-The file stands alone, because a trial's scratch folder holds it and train.py only; what is needed to prepare
-but not to train is imported where it is used. The harness speaks to it by environment: LINEAGES_TASK,
+The file stands alone, because a trial's scratch folder holds it and train.py only; how the data is made is in
+trainer/corpus.py, which the command alone needs. The harness speaks to it by environment: LINEAGES_TASK,
 LINEAGES_PROFILE, LINEAGES_SEED, LINEAGES_BUDGET_S, LINEAGES_SUBMISSION and LINEAGES_TELEMETRY, the number
 of a descriptor that takes lines of JSON.
 """
 
 import argparse
-import base64
-import bisect
 import contextlib
 import dataclasses
-import errno
+import functools
 import hashlib
-import itertools
 import json
 import math
 import os
-import shutil
-import sysconfig
 import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
-
-if TYPE_CHECKING:
-    import tiktoken
 
 METRIC = "val_bpb"
 
@@ -63,6 +55,13 @@ class Profile:
     def eval_rows(self) -> int:
         return self.eval_tokens // self.sequence_len
 
+    def made_for(self) -> dict[str, object]:
+        """What `prepared.json` notes beside the number of training rows. More or fewer shards fit as well."""
+        names = ("corpus", "sequence_len", "vocab_size", "eval_tokens")
+        return {name: getattr(self, name) for name in names}
+
+
+MOST_SHARDS = 6542  # of ClimbMix; the one after them is held out
 
 # The figures of h100 are autoresearch's, so a bpb means there what it means here.
 PROFILES = {
@@ -125,6 +124,7 @@ torch.manual_seed(SEED)  # the seed belongs to the harness
 # Training: batches and the clock
 
 Rows = npt.NDArray[np.uint16]  # [N, T + 1]
+Picks = npt.NDArray[np.int64]  # [B]: numbers of rows
 Batch = tuple[Tensor, Tensor]  # inputs and targets, int64 [B, T]
 
 
@@ -157,13 +157,14 @@ def batches(batch_size: int) -> Iterator[Batch]:
 
 
 def _timed(rows: Rows, batch_size: int) -> Iterator[Batch]:
-    picks = draws(len(rows), batch_size, SEED, _run.rows)
-    batch = _load(rows, next(picks))
     handed = None
     while True:
-        ahead = _load(rows, next(picks))
+        # Where in the data is the run's to say: other calls may have drawn since this one did.
+        batch = _load(rows, drawn(len(rows), SEED, _run.rows, batch_size))
         if handed is not None:
             handed.synchronize()  # work queued on the device counts: let it lag one batch, no more
+        if _run.started is None:
+            _start_clock()
         if _spent():
             return
         _run.rows += batch_size
@@ -171,25 +172,25 @@ def _timed(rows: Rows, batch_size: int) -> Iterator[Batch]:
             handed = torch.cuda.Event()  # type: ignore[no-untyped-call]
             handed.record()
         yield batch
-        batch = ahead
 
 
-def draws(rows: int, batch: int, seed: int, start: int = 0) -> Iterator[npt.NDArray[np.int64]]:
-    """Row numbers [batch], without end: every epoch visits each row once, in an order of its own.
+def drawn(rows: int, seed: int, start: int, count: int) -> Picks:
+    """Numbers of the rows drawn next, after `start` of them: each epoch visits every row once.
 
-    `start` is the number of rows drawn before.
+    Epochs have orders of their own, which follow from the seed.
     """
-    epoch, offset = divmod(start, rows)
-    waiting = np.random.default_rng([seed, epoch]).permutation(rows)[offset:]
-    while True:
-        while len(waiting) < batch:
-            epoch += 1
-            waiting = np.concatenate([waiting, np.random.default_rng([seed, epoch]).permutation(rows)])
-        yield waiting[:batch]
-        waiting = waiting[batch:]
+    first, offset = divmod(start, rows)
+    last = (start + count - 1) // rows
+    orders = [_order(rows, seed, epoch) for epoch in range(first, last + 1)]
+    return np.concatenate(orders)[offset : offset + count]
 
 
-def _load(rows: Rows, pick: npt.NDArray[np.int64]) -> Batch:
+@functools.lru_cache(maxsize=2)
+def _order(rows: int, seed: int, epoch: int) -> Picks:
+    return np.random.default_rng([seed, epoch]).permutation(rows)
+
+
+def _load(rows: Rows, pick: Picks) -> Batch:
     block = rows[pick]
     inputs = torch.from_numpy(block[:, :-1].astype(np.int64))
     targets = torch.from_numpy(block[:, 1:].astype(np.int64))
@@ -216,13 +217,14 @@ def progress() -> float:
     return min((time.monotonic() - _run.started) / BUDGET_S, 1.0)
 
 
+def _start_clock() -> None:
+    if DEVICE.type == "cuda":
+        torch.cuda.synchronize()
+    _run.started = time.monotonic()
+    _tell({"event": "clock"})
+
+
 def _spent() -> bool:
-    """Whether the budget is; asked for the first time, starts the clock."""
-    if _run.started is None:
-        if DEVICE.type == "cuda":
-            torch.cuda.synchronize()
-        _run.started = time.monotonic()
-        _tell({"event": "clock"})
     spent = progress() >= 1.0
     if spent and not _run.ended:
         _run.ended = True
@@ -242,7 +244,7 @@ def _tell_step() -> None:
     _run.told = time.monotonic()
     loss = _run.loss if _run.loss is not None and math.isfinite(_run.loss) else None  # JSON has no NaN
     tokens = _run.rows * SEQUENCE_LEN
-    _tell({"event": "step", "fraction": progress(), "loss": loss, "steps": _run.steps, "tokens": tokens})
+    _tell({"event": "step", "loss": loss, "steps": _run.steps, "tokens": tokens})
 
 
 def _tell(event: dict[str, object]) -> None:
@@ -260,12 +262,21 @@ def _tell(event: dict[str, object]) -> None:
 
 def submit(model: torch.nn.Module) -> None:
     """Leave the model's weights for the exam, as `weights.safetensors` in the submission folder."""
-    from safetensors.torch import save_model
+    from safetensors.torch import save_file
 
     SUBMISSION.mkdir(parents=True, exist_ok=True)
     partial = SUBMISSION / "weights.partial"
-    save_model(getattr(model, "_orig_mod", model), str(partial))  # torch.compile wraps the module
+    save_file(_weights(model), partial)
     partial.replace(SUBMISSION / "weights.safetensors")
+
+
+def _weights(model: torch.nn.Module) -> dict[str, Tensor]:
+    """The state dict under the names it has uncompiled; what is tied is in it once, under its first name."""
+    kept: dict[object, tuple[str, Tensor]] = {}
+    for name, tensor in model.state_dict().items():
+        place = (tensor.data_ptr(), tensor.shape, tensor.stride()) if tensor.numel() else name
+        kept.setdefault(place, (name.replace("_orig_mod.", ""), tensor.contiguous()))
+    return dict(kept.values())
 
 
 # ----------------------------------------------------------------------------------------------------
@@ -386,11 +397,16 @@ def _refuse_leak(leaks: list[float]) -> None:
 
 
 def fingerprint() -> str:
-    """What a score depends on beside the text of this file: profile, validation rows, byte lengths."""
-    folder = TASK / "heldout" / PROFILE.name
+    """What a score depends on beside the text of this file: profile, rows, byte lengths, tokenizer.
+
+    Of the training rows only their number: an exam asks for this, and reading them takes longer than it does.
+    """
+    data, heldout = TASK / "data" / PROFILE.name, TASK / "heldout" / PROFILE.name
     digest = hashlib.sha256(PROFILE.name.encode())
-    digest.update(read_rows(folder, PROFILE).tobytes())
-    digest.update((folder / "byte_lengths.json").read_bytes())
+    digest.update(read_rows(heldout, PROFILE).tobytes())
+    digest.update((heldout / "byte_lengths.json").read_bytes())
+    digest.update((data / "tokenizer.json").read_bytes())
+    digest.update(str(len(read_rows(data, PROFILE))).encode())
     return digest.hexdigest()
 
 
@@ -399,319 +415,61 @@ def ready() -> bool:
     return complete(PROFILE, TASK)
 
 
-# ----------------------------------------------------------------------------------------------------
-# Preparation: corpora
-
-GROUP = 128  # documents that reach the packer together, as in autoresearch
-CLIMBMIX = "karpathy/climbmix-400b-shuffle"
-VALIDATION_SHARD = 6542  # the last one
-PIECE = 256  # characters of source code; a row of the cpu profile holds about as many
-NOT_SOURCE = {"test", "tests", "idle_test", "site-packages", "dist-packages", "_bundled", "__pycache__"}
-
-
-@dataclasses.dataclass(frozen=True)
-class Corpus:
-    """Documents in groups, for training (read twice) and held out; `documents` counts the first kind."""
-
-    train: Callable[[], Iterator[list[str]]]
-    heldout: Callable[[], Iterator[list[str]]]
-    documents: int
-
-
-def climbmix(shards: int) -> Corpus:
-    """The first shards of ClimbMix, and the last one held out; fetched if Hugging Face's cache lacks them."""
-    from pyarrow.parquet import ParquetFile  # type: ignore[import-untyped]
-
-    train = [ParquetFile(_fetch(shard)) for shard in range(shards)]
-    heldout = [ParquetFile(_fetch(VALIDATION_SHARD))]
-    return Corpus(
-        lambda: _texts(train), lambda: _texts(heldout), sum(file.metadata.num_rows for file in train)
-    )
-
-
-def _fetch(shard: int) -> Path:
-    from huggingface_hub import hf_hub_download
-    from huggingface_hub.errors import HTTPError  # type: ignore[attr-defined]
-
-    name = f"shard_{shard:05d}.parquet"
+def complete(profile: Profile, task: Path) -> bool:
+    """Whether the data of a profile is there, whole and made for it."""
+    data, heldout = task / "data" / profile.name, task / "heldout" / profile.name
     try:
-        return Path(hf_hub_download(CLIMBMIX, name, repo_type="dataset"))
-    except (OSError, HTTPError) as error:
-        if getattr(error, "errno", None) == errno.ENOSPC:
-            raise
-        raise SystemExit(
-            f"cannot fetch {name} of {CLIMBMIX}: Hugging Face cannot be reached. "
-            "Connect and run it again (what has arrived is kept), or use --profile cpu, which needs none."
-        ) from None
-
-
-def _texts(files: list[Any]) -> Iterator[list[str]]:
-    for file in files:
-        for number in range(file.num_row_groups):
-            texts = file.read_row_group(number, columns=["text"]).column("text").to_pylist()
-            yield from _groups(texts)
-
-
-def _groups(documents: list[str]) -> Iterator[list[str]]:
-    return (documents[start : start + GROUP] for start in range(0, len(documents), GROUP))
-
-
-def standard_library(root: Path) -> Corpus:
-    """Python's own source, cut into pieces; one file in ten is held out.
-
-    A whole file is many rows long, and best-fit packing would keep only its beginning.
-    """
-    train, heldout = split_files(root)
-    pieces = [piece for text in train for piece in cut(text)]
-    kept_back = [piece for text in heldout for piece in cut(text)]
-    return Corpus(lambda: _groups(pieces), lambda: _groups(kept_back), len(pieces))
-
-
-def split_files(root: Path) -> tuple[list[str], list[str]]:
-    """Texts of the .py files under `root`, without tests and what others wrote: for training, and held out.
-
-    The hash of a file decides its side and its place, so equal files are one, and neither depends on names.
-    """
-    texts: dict[bytes, str] = {}
-    for path in root.rglob("*.py"):
-        if NOT_SOURCE.isdisjoint(path.relative_to(root).parts):
-            content = path.read_bytes()
-            texts[hashlib.sha256(content).digest()] = content.decode(errors="replace")
-    heldout = [texts[key] for key in sorted(texts) if key[-1] % 10 == 0]
-    return [texts[key] for key in sorted(texts) if key[-1] % 10], heldout
-
-
-def cut(text: str) -> Iterator[str]:
-    """Pieces of whole lines: cut at blank lines, and before a piece grows beyond PIECE characters."""
-    piece = ""
-    for line in text.splitlines(keepends=True):
-        if piece and (not line.strip() or len(piece) + len(line) > PIECE):
-            yield piece
-            piece = ""
-        if line.strip():
-            piece += line
-    if piece:
-        yield piece
-
-
-# ----------------------------------------------------------------------------------------------------
-# Preparation: tokens
-
-# GPT-4's pattern with at most two digits to a token, as nanochat and autoresearch have it.
-PATTERN = (
-    r"'(?i:[sdmt]|ll|ve|re)|[^\r\n\p{L}\p{N}]?+\p{L}+|\p{N}{1,2}| ?[^\s\p{L}\p{N}]++[\r\n]*"
-    r"|\s*[\r\n]|\s+(?!\S)|\s+"
-)
-SPECIALS = ("<|bos|>", "<|special_1|>", "<|special_2|>", "<|special_3|>")  # the last ids; BOS is the first
-SAMPLE_CHARACTERS = 1_000_000_000  # that the tokenizer is trained on,
-SAMPLE_OF_DOCUMENT = 10_000  # at most so many of each document
-
-
-def train_tokenizer(groups: Iterable[list[str]], vocab_size: int) -> dict[str, Any]:
-    """Byte-pair merges of a corpus, as plain data for `encoding`. Raises ValueError if it has too few."""
-    import rustbpe  # type: ignore[import-untyped]
-
-    tokenizer = rustbpe.Tokenizer()
-    tokenizer.train_from_iterator(_sample(groups), vocab_size - len(SPECIALS), pattern=PATTERN)
-    ranks = sorted(tokenizer.get_mergeable_ranks(), key=lambda pair: pair[1])
-    if len(ranks) + len(SPECIALS) != vocab_size:
-        raise ValueError(f"the corpus is too small for a vocabulary of {vocab_size}")
-    tokens = [base64.b64encode(bytes(token)).decode() for token, _ in ranks]
-    return {"pattern": PATTERN, "tokens": tokens, "specials": list(SPECIALS)}
-
-
-def _sample(groups: Iterable[list[str]]) -> Iterator[str]:
-    characters = 0
-    for text in itertools.chain.from_iterable(groups):
-        yield text[:SAMPLE_OF_DOCUMENT]
-        characters += min(len(text), SAMPLE_OF_DOCUMENT)
-        if characters >= SAMPLE_CHARACTERS:
-            return
-
-
-def encoding(tokenizer: dict[str, Any]) -> "tiktoken.Encoding":
-    """The encoder of `tokenizer.json`: tokens by rank, then the special ones."""
-    import tiktoken
-
-    tokens = [base64.b64decode(token) for token in tokenizer["tokens"]]
-    return tiktoken.Encoding(
-        "lineages",
-        pat_str=tokenizer["pattern"],
-        mergeable_ranks={token: rank for rank, token in enumerate(tokens)},
-        special_tokens={name: len(tokens) + i for i, name in enumerate(tokenizer["specials"])},
-    )
-
-
-def byte_lengths(encoder: "tiktoken.Encoding") -> list[int]:
-    """Bytes of every token decoded on its own, 0 for special tokens.
-
-    A fragment of a character thus counts as the three bytes of the replacement character. So autoresearch
-    counts; the fragment's own bytes would make another metric of it.
-    """
-    specials = {encoder.encode_single_token(name) for name in SPECIALS}
-    return [
-        0 if token in specials else len(encoder.decode([token]).encode()) for token in range(encoder.n_vocab)
+        made = json.loads((data / "prepared.json").read_text())
+        sizes = [(folder / "rows.u16").stat().st_size for folder in (data, heldout)]
+    except FileNotFoundError:
+        return False
+    wanted = profile.made_for()
+    row_bytes = 2 * (profile.sequence_len + 1)
+    return wanted.items() <= made.items() and sizes == [
+        made["rows"] * row_bytes,
+        profile.eval_rows * row_bytes,
     ]
 
 
-def tokenised(groups: Iterable[list[str]], encoder: "tiktoken.Encoding") -> Iterator[list[Rows]]:
-    """Every document as uint16 [n], BOS first."""
-    bos = encoder.encode_single_token(SPECIALS[0])
-    for texts in groups:
-        documents = encoder.encode_ordinary_batch(texts, num_threads=os.cpu_count() or 1)
-        yield [np.array([bos, *tokens], dtype=np.uint16) for tokens in documents]
-
-
 # ----------------------------------------------------------------------------------------------------
-# Preparation: packed rows
-
-BUFFER = 1000  # documents the packer chooses from
-
-
-def pack(groups: Iterable[list[Rows]], capacity: int) -> Iterator[Rows]:
-    """Rows, uint16 [capacity], of documents that begin with BOS, as nanochat's best-fit loader makes them.
-
-    Before each choice the buffer is filled up, a whole group at a time. The largest document that fits the
-    rest of the row goes in; if none fits, the shortest is cropped to fill it and its rest is dropped; the
-    older one wins a tie. No row is padded: the last one is dropped if the documents end before it is full.
-    """
-    supply = iter(groups)
-    waiting: list[tuple[int, int]] = []  # (length, -arrival), sorted: of equal lengths the oldest is last
-    documents: dict[int, Rows] = {}  # by -arrival
-    arrivals = itertools.count()
-    while True:
-        row, filled = np.empty(capacity, dtype=np.uint16), 0
-        while filled < capacity:
-            while len(waiting) < BUFFER and (group := next(supply, None)) is not None:
-                for document in group:
-                    arrival = -next(arrivals)
-                    documents[arrival] = document
-                    bisect.insort(waiting, (len(document), arrival))
-            if not waiting:
-                return
-            document = documents.pop(_choose(waiting, capacity - filled))[: capacity - filled]
-            row[filled : filled + len(document)] = document
-            filled += len(document)
-        yield row
-
-
-def _choose(waiting: list[tuple[int, int]], room: int) -> int:
-    """Take out the best fit, or else the shortest; gives its -arrival."""
-    after = bisect.bisect(waiting, (room, 1)) or bisect.bisect(waiting, (waiting[0][0], 1))
-    return waiting.pop(after - 1)[1]
-
-
-def build(profile: Profile, corpus: Corpus, task: Path) -> None:
-    """Tokenise and pack a corpus, once, into TASK/data/PROFILE and TASK/heldout/PROFILE.
-
-    Either folder appears whole or not at all. Raises ValueError if the corpus is too small for the profile.
-    """
-    from rich.progress import track
-
-    capacity = profile.sequence_len + 1
-    with _aside(task / "heldout" / profile.name) as heldout, _aside(task / "data" / profile.name) as data:
-        groups = math.ceil(corpus.documents / GROUP)
-        tokenizer = train_tokenizer(track(corpus.train(), "tokenizer", groups), profile.vocab_size)
-        encoder = encoding(tokenizer)
-        text = json.dumps(tokenizer)
-        notes = _made_for(profile) | {"tokenizer": hashlib.sha256(text.encode()).hexdigest()}
-
-        held = itertools.islice(pack(tokenised(corpus.heldout(), encoder), capacity), profile.eval_rows)
-        rows = _write_rows(heldout, track(held, "validation", profile.eval_rows), notes)
-        if rows < profile.eval_rows:
-            raise ValueError(
-                f"the corpus gives {rows} validation rows; {profile.name} needs {profile.eval_rows}"
-            )
-        (heldout / "byte_lengths.json").write_text(json.dumps(byte_lengths(encoder)))
-
-        train = tokenised(track(corpus.train(), "training", groups), encoder)
-        _write_rows(data, pack(train, capacity), notes)
-        (data / "tokenizer.json").write_text(text)
-
-
-@contextlib.contextmanager
-def _aside(folder: Path) -> Iterator[Path]:
-    """A new folder that takes the place of `folder` once all went well, and is removed otherwise."""
-    partial = folder.with_name(f".{folder.name}.partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
-    try:
-        yield partial
-        shutil.rmtree(folder, ignore_errors=True)
-        partial.rename(folder)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
-
-
-def _write_rows(folder: Path, rows: Iterable[Rows], notes: dict[str, object]) -> int:
-    written = 0
-    with (folder / "rows.u16").open("wb") as file:
-        for row in rows:
-            file.write(row.astype("<u2").tobytes())
-            written += 1
-        file.flush()
-        os.fsync(file.fileno())
-    (folder / "prepared.json").write_text(json.dumps(notes | {"rows": written}))
-    return written
-
-
-def _made_for(profile: Profile) -> dict[str, object]:
-    names = ("corpus", "sequence_len", "vocab_size", "eval_tokens", "shards")
-    return {name: getattr(profile, name) for name in names}
-
-
-def complete(profile: Profile, task: Path, *, same_shards: bool = False) -> bool:
-    """Whether both folders of a profile are there, whole, made for it and by the same preparation."""
-    wanted = _made_for(profile)
-    if not same_shards:
-        del wanted["shards"]  # more or fewer of them are still this profile
-    data, heldout = (_notes(task / part / profile.name, profile) for part in ("data", "heldout"))
-    fits = wanted.items() <= data.items() and wanted.items() <= heldout.items()
-    return fits and data["tokenizer"] == heldout["tokenizer"]
-
-
-def _notes(folder: Path, profile: Profile) -> dict[str, Any]:
-    """What was noted of the rows in a folder; nothing if rows are missing."""
-    if not (folder / "prepared.json").is_file() or not (folder / "rows.u16").is_file():
-        return {}
-    notes: dict[str, Any] = json.loads((folder / "prepared.json").read_text())
-    whole = (folder / "rows.u16").stat().st_size == notes["rows"] * (profile.sequence_len + 1) * 2
-    return notes if whole else {}
-
-
-# ----------------------------------------------------------------------------------------------------
+# The command
 
 
 def main() -> None:
     """Prepare a profile's data; a second time there is nothing to do."""
+    from trainer import corpus, kernel
+    from trainer.errors import BadInput
+
+    profile, anew = _asked()
+    folder = TASK / "data" / profile.name
+    try:
+        with corpus.alone(TASK):
+            if complete(profile, TASK) and not anew:
+                print(f"{profile.name} is prepared already, in {folder}")
+            else:
+                rows = corpus.prepare(profile, TASK)
+                tokens = rows * profile.sequence_len
+                print(f"{profile.name} is prepared: {tokens / 1e6:.1f} million training tokens, in {folder}")
+            if profile.name != "cpu":
+                print(kernel.fetch(TASK / "data"))
+    except BadInput as error:
+        raise SystemExit(str(error)) from None
+
+
+def _asked() -> tuple[Profile, bool]:
+    """The profile the command line asks for, and whether it is to be prepared whatever is there."""
     parser = argparse.ArgumentParser(description="Prepare data and tokenizer of a hardware profile.")
     parser.add_argument(
         "--profile", choices=PROFILES, default=PROFILE.name, help="default: what suits this machine"
     )
-    parser.add_argument("--shards", type=int, help="shards of ClimbMix to train on")
+    parser.add_argument("--shards", type=int, help="shards of ClimbMix to train on; prepares anew")
     asked = parser.parse_args()
     profile = PROFILES[asked.profile]
-    if asked.shards is not None:
-        if profile.corpus != "climbmix" or not 1 <= asked.shards <= VALIDATION_SHARD:
-            parser.error(f"--shards is for h100 and gpu, and from 1 to {VALIDATION_SHARD}")
-        profile = dataclasses.replace(profile, shards=asked.shards)
-    if complete(profile, TASK, same_shards=asked.shards is not None):
-        print(f"{profile.name} is prepared already, in {TASK / 'data' / profile.name}")
-        return
-    try:
-        root = Path(sysconfig.get_path("stdlib"))
-        corpus = climbmix(profile.shards) if profile.corpus == "climbmix" else standard_library(root)
-        build(profile, corpus, TASK)
-    except ValueError as error:
-        raise SystemExit(f"cannot prepare {profile.name}: {error}") from None
-    except OSError as error:
-        if error.errno != errno.ENOSPC:
-            raise
-        raise SystemExit(
-            f"no space left for {profile.name}: make room in {TASK} or Hugging Face's cache, and run it again"
-        ) from None
-    tokens = len(read_rows(TASK / "data" / profile.name, profile)) * profile.sequence_len
-    print(f"{profile.name} is prepared: {tokens / 1e6:.1f} million training tokens")
+    if asked.shards is None:
+        return profile, False
+    if profile.corpus != "climbmix" or not 1 <= asked.shards <= MOST_SHARDS:
+        parser.error(f"--shards is for h100 and gpu, and from 1 to {MOST_SHARDS}")
+    return dataclasses.replace(profile, shards=asked.shards), True
 
 
 if __name__ == "__main__":

@@ -23,6 +23,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 import torch
 
 import prepare
+from trainer import corpus
 
 BATCH = 16
 TURNS = 3
@@ -31,8 +32,8 @@ TURNS = 3
 def plain_batches(batch_size: int) -> Iterator[prepare.Batch]:
     """The same best-fit rows, made when they are asked for."""
     tokenizer = json.loads((prepare.TASK / "data/cpu/tokenizer.json").read_text())
-    corpus = prepare.standard_library(Path(sysconfig.get_path("stdlib")))
-    supply = prepare.tokenised(cycle(list(corpus.train())), prepare.encoding(tokenizer))
+    source = corpus.standard_library(Path(sysconfig.get_path("stdlib")))
+    supply = corpus.tokenised(cycle(list(source.train())), corpus.encoding(tokenizer))
     buffer: list[list[int]] = []
     while True:
         rows = [plain_row(buffer, supply, prepare.SEQUENCE_LEN + 1) for _ in range(batch_size)]
@@ -40,10 +41,10 @@ def plain_batches(batch_size: int) -> Iterator[prepare.Batch]:
         yield block[:, :-1].contiguous(), block[:, 1:].contiguous()
 
 
-def plain_row(buffer: list[list[int]], supply: Iterator[list[prepare.Rows]], capacity: int) -> list[int]:
+def plain_row(buffer: list[list[int]], supply: Iterator[list[corpus.Tokens]], capacity: int) -> list[int]:
     row: list[int] = []
     while (room := capacity - len(row)) > 0:
-        while len(buffer) < prepare.BUFFER:
+        while len(buffer) < corpus.BUFFER:
             buffer.extend(document.tolist() for document in next(supply))
         fitting = [i for i, document in enumerate(buffer) if len(document) <= room]
         if fitting:

@@ -1,55 +1,50 @@
-"""The default task's prepare.py: packed rows, order, clock, metric, and a cache that is whole or absent."""
+"""The default task's prepare.py: the command, the order of rows, the clock, the metric and the exam."""
 
 import contextlib
-import dataclasses
 import importlib.util
 import json
 import math
 import os
+import shutil
 import subprocess
 import sys
-import sysconfig
+import threading
 import time
 from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 
 import numpy as np
-import pyarrow  # type: ignore[import-untyped]
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
-from pyarrow import parquet
 from safetensors.torch import load_model
 
 import prepare
+from trainer import corpus
 
 SOURCE = Path(prepare.__file__)
-TINY = prepare.Profile("tiny", "made", 16, 300, 64, 2, 2, 1.0, 10.0)
-
-
-def words(seed: int, documents: int) -> list[str]:
-    """Documents of 0 to 60 made-up words: shorter and longer than a row, and empty."""
-    chance = np.random.default_rng(seed)
-    vocabulary = ["".join(chance.choice(list("abcdefgh é"), 5)) for _ in range(200)]
-    return [" ".join(chance.choice(vocabulary, chance.integers(0, 61))) for _ in range(documents)]
-
-
-def corpus(documents: int = 400) -> prepare.Corpus:
-    train, heldout = words(1, documents), words(2, documents)
-    return prepare.Corpus(lambda: iter([train]), lambda: iter([heldout]), documents)
-
 
 Load = Callable[..., ModuleType]
 
 
+Processes = list[tuple[int, str]]  # exit code, and what was said
+
+
 @pytest.fixture(scope="session")
-def task(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A task folder with the real cpu profile, prepared by the command."""
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Processes]:
+    """A task folder with the real cpu profile, prepared by the command: twice, at the same time."""
     folder = tmp_path_factory.mktemp("task")
-    run_prepare(folder, "--profile", "cpu").check_returncode()
-    return folder
+    both = [start_prepare(folder, "--profile", "cpu") for _ in range(2)]
+    said = [process.communicate()[0] for process in both]
+    return folder, [(process.returncode, text) for process, text in zip(both, said, strict=True)]
+
+
+@pytest.fixture(scope="session")
+def task(prepared: tuple[Path, Processes]) -> Path:
+    return prepared[0]
 
 
 @pytest.fixture
@@ -69,191 +64,87 @@ def load(task: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Load:
     return fresh
 
 
-def run_prepare(task: Path, *arguments: str, **told: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
+def start_prepare(task: Path, *arguments: str, **told: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
         [sys.executable, SOURCE, *arguments],
         env=os.environ | {"LINEAGES_TASK": str(task), "LINEAGES_PROFILE": "cpu"} | told,
-        capture_output=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
         text=True,
     )
 
 
-# Packing
+# The command
 
 
-def plainly_packed(groups: list[list[list[int]]], capacity: int) -> list[list[int]]:
-    """The definition, word by word: look at every document in the buffer before each choice."""
-    coming = list(groups)
-    buffer: list[list[int]] = []
-    rows: list[list[int]] = []
-    while True:
-        row: list[int] = []
-        while len(row) < capacity:
-            while len(buffer) < prepare.BUFFER and coming:
-                buffer.extend(coming.pop(0))
-            if not buffer:
-                return rows
-            room = capacity - len(row)
-            fitting = [len(document) for document in buffer if len(document) <= room]
-            wanted = max(fitting) if fitting else min(len(document) for document in buffer)
-            chosen = next(i for i, document in enumerate(buffer) if len(document) == wanted)
-            row += buffer.pop(chosen)[:room]
-        rows.append(row)
+def test_of_two_preparations_at_once_one_waits_and_finds_it_done(prepared: tuple[Path, Processes]) -> None:
+    task, ended = prepared
+    assert [code for code, _ in ended] == [0, 0], ended
+    said = sorted(text.splitlines()[-1] for _, text in ended)
+    assert "cpu is prepared already" in said[0] and "million training tokens" in said[1]
+    assert prepare.complete(prepare.PROFILES["cpu"], task)
 
 
-@settings(deadline=None)
-@given(
-    lengths=st.lists(st.lists(st.integers(1, 40), max_size=30), max_size=20),
-    capacity=st.integers(1, 20),
-    buffer=st.sampled_from([1, 5, 50, 1000]),
-)
-def test_packed_rows_are_those_of_the_plain_definition(
-    lengths: list[list[int]], capacity: int, buffer: int
-) -> None:
-    tokens = iter(range(2**16))  # every token its own, so that two documents are never alike
-    groups = [[[next(tokens) for _ in range(n)] for n in group] for group in lengths]
-    arrays = [[np.array(document, dtype=np.uint16) for document in group] for group in groups]
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(prepare, "BUFFER", buffer)
-        packed = [row.tolist() for row in prepare.pack(arrays, capacity)]
-        assert packed == plainly_packed(groups, capacity)
+def test_a_prepared_profile_is_let_be(load: Load, task: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = (task / "data/cpu/rows.u16").stat().st_mtime_ns
+    monkeypatch.setattr(sys, "argv", ["prepare.py"])
+    load().main()
+    assert (task / "data/cpu/rows.u16").stat().st_mtime_ns == before
 
 
-def test_rows_of_a_full_buffer_are_those_of_the_plain_definition() -> None:
-    chance = np.random.default_rng(0)
-    groups = [
-        [np.full(n, i % 60_000, np.uint16) for n in chance.geometric(0.02, prepare.GROUP)] for i in range(20)
-    ]
-    plain = plainly_packed([[document.tolist() for document in group] for group in groups], 129)
-    assert [row.tolist() for row in prepare.pack(groups, 129)] == plain
+def test_a_trial_needs_no_more_than_this_file(task: Path, tmp_path: Path) -> None:
+    shutil.copy(SOURCE, tmp_path / "prepare.py")
+    trial = "import prepare, sys; next(prepare.batches(2)); sys.exit('trainer' in sys.modules)"
+    told = {"LINEAGES_TASK": str(task), "LINEAGES_PROFILE": "cpu"}
+    subprocess.run([sys.executable, "-c", trial], cwd=tmp_path, env=os.environ | told, check=True)
 
 
 def test_every_row_on_disk_starts_with_bos_and_is_full(task: Path) -> None:
     cpu = prepare.PROFILES["cpu"]
-    encoder = prepare.encoding(json.loads((task / "data/cpu/tokenizer.json").read_text()))
+    encoder = corpus.encoding(json.loads((task / "data/cpu/tokenizer.json").read_text()))
     for part in ("data", "heldout"):
         rows = prepare.read_rows(task / part / "cpu", cpu)
-        assert (rows[:, 0] == encoder.encode_single_token(prepare.SPECIALS[0])).all()
+        assert (rows[:, 0] == encoder.encode_single_token(corpus.SPECIALS[0])).all()
         assert rows.max() < cpu.vocab_size and rows.shape[1] == cpu.sequence_len + 1
     assert len(rows) == cpu.eval_rows
 
 
-def test_the_rows_on_disk_decode_to_their_documents(tmp_path: Path) -> None:
-    prepare.build(TINY, corpus(), tmp_path)
-    encoder = prepare.encoding(json.loads((tmp_path / "data/tiny/tokenizer.json").read_text()))
-    documents = words(1, 400)
-    for row in prepare.read_rows(tmp_path / "data/tiny", TINY)[:50]:
-        pieces = encoder.decode(row.tolist(), errors="ignore").split(prepare.SPECIALS[0])[1:]
-        assert all(any(document.startswith(piece) for document in documents) for piece in pieces)
+def test_special_tokens_have_no_bytes_and_others_have_their_own(task: Path) -> None:
+    encoder = corpus.encoding(json.loads((task / "data/cpu/tokenizer.json").read_text()))
+    lengths = json.loads((task / "heldout/cpu/byte_lengths.json").read_text())
+    assert len(lengths) == 512 and lengths[-4:] == [0, 0, 0, 0]
+    text = "def main(arguments):\n    return 12345\n"
+    assert sum(lengths[token] for token in encoder.encode_ordinary(text)) == len(text)
+    fragment = encoder.encode_single_token(b"\xc3")
+    assert lengths[fragment] == 3  # as autoresearch counts
 
 
-# The corpus and the cache
-
-
-def test_shards_are_read_in_groups_that_stay_within_a_row_group(tmp_path: Path) -> None:
-    texts = [f"document {n}" for n in range(700)]
-    parquet.write_table(pyarrow.table({"text": texts}), tmp_path / "shard.parquet", row_group_size=300)
-    groups = list(prepare._texts([parquet.ParquetFile(tmp_path / "shard.parquet")]))
-    assert [len(group) for group in groups] == [128, 128, 44, 128, 128, 44, 100]
-    assert [text for group in groups for text in group] == texts
-
-
-def test_no_file_is_both_trained_on_and_held_out() -> None:
-    train, heldout = prepare.split_files(Path(sysconfig.get_path("stdlib")))
-    assert not set(train) & set(heldout)
-    assert 0.05 < sum(map(len, heldout)) / sum(map(len, train)) < 0.2
-
-
-def test_tests_and_installed_packages_are_left_out(tmp_path: Path) -> None:
-    for name in (
-        "kept.py",
-        "test/no.py",
-        "a/tests/no.py",
-        "site-packages/x/no.py",
-        "a/kept_too.py",
-        "no.txt",
-    ):
-        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / name).write_text(name)
-    train, heldout = prepare.split_files(tmp_path)
-    assert sorted(train + heldout) == ["a/kept_too.py", "kept.py"]
-
-
-@given(st.text(alphabet="ab \n", max_size=2000))
-def test_cutting_a_file_loses_nothing_but_blank_lines(text: str) -> None:
-    kept = "".join(line for line in text.splitlines(keepends=True) if line.strip())
-    assert "".join(prepare.cut(text)) == kept
-
-
-def test_preparing_twice_does_nothing_the_second_time(
-    load: Load, task: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    before = (task / "data/cpu/rows.u16").stat().st_mtime_ns
-    monkeypatch.setattr(sys, "argv", ["prepare.py"])
-    load().main()
-    assert "already" in capsys.readouterr().out
-    assert (task / "data/cpu/rows.u16").stat().st_mtime_ns == before
-
-
-def test_the_same_corpus_gives_the_same_rows(tmp_path: Path) -> None:
-    for folder in ("one", "two"):
-        prepare.build(TINY, corpus(), tmp_path / folder)
-    for part in ("data", "heldout"):
-        one, two = ((tmp_path / folder / part / "tiny/rows.u16").read_bytes() for folder in ("one", "two"))
-        assert one == two
-
-
-def test_a_preparation_cut_short_leaves_nothing_that_is_used(tmp_path: Path) -> None:
-    def cut_short() -> Iterator[list[str]]:
-        yield words(2, 50)
-        raise KeyboardInterrupt
-
-    whole = corpus()
-    with pytest.raises(KeyboardInterrupt):
-        prepare.build(TINY, dataclasses.replace(whole, heldout=cut_short), tmp_path)
-    assert not prepare.complete(TINY, tmp_path)
-    assert not [path for path in tmp_path.rglob("*") if path.is_file()]
-    prepare.build(TINY, whole, tmp_path)
-    assert prepare.complete(TINY, tmp_path)
-
-
-def test_half_of_a_cache_is_not_ready(tmp_path: Path) -> None:
-    prepare.build(TINY, corpus(), tmp_path)
-    rows = tmp_path / "data/tiny/rows.u16"
-    rows.write_bytes(rows.read_bytes()[:-2])
-    assert not prepare.complete(TINY, tmp_path)
-    prepare.build(TINY, corpus(), tmp_path)
-    (tmp_path / "heldout/tiny").rename(tmp_path / "elsewhere")
-    assert not prepare.complete(TINY, tmp_path)
-
-
-def test_halves_of_two_preparations_are_not_ready(tmp_path: Path) -> None:
-    prepare.build(TINY, corpus(400), tmp_path)
-    prepare.build(TINY, corpus(300), tmp_path / "other")
-    (tmp_path / "data/tiny").rename(tmp_path / "elsewhere")
-    (tmp_path / "other/data/tiny").rename(tmp_path / "data/tiny")
-    assert not prepare.complete(TINY, tmp_path)
-
-
-def test_a_cache_of_other_settings_is_not_ready(tmp_path: Path) -> None:
-    prepare.build(TINY, corpus(), tmp_path)
-    assert not prepare.complete(dataclasses.replace(TINY, eval_tokens=32), tmp_path)
-    more = dataclasses.replace(TINY, shards=3)
-    assert prepare.complete(more, tmp_path) and not prepare.complete(more, tmp_path, same_shards=True)
-
-
-def test_a_corpus_too_small_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="validation rows"):
-        prepare.build(dataclasses.replace(TINY, eval_tokens=10**7), corpus(), tmp_path)
-    with pytest.raises(ValueError, match="too small for a vocabulary"):
-        prepare.build(dataclasses.replace(TINY, vocab_size=60_000), corpus(), tmp_path)
+def failed_fetch(folder: Path, **told: str) -> str:
+    """All that is said when the shards of ClimbMix cannot be had."""
+    process = start_prepare(folder, "--profile", "gpu", HF_HOME=str(folder / "hf"), **told)
+    said = process.communicate()[0]
+    assert process.returncode == 1 and said.count("\n") == 1, said
+    return said
 
 
 def test_no_network_is_one_clear_line(tmp_path: Path) -> None:
-    told = {"HF_HUB_OFFLINE": "1", "HF_HOME": str(tmp_path / "hf")}
-    failed = run_prepare(tmp_path, "--profile", "gpu", **told)
-    assert failed.returncode == 1 and failed.stdout == ""
-    assert failed.stderr.count("\n") == 1 and "Hugging Face cannot be reached" in failed.stderr
+    assert "Hugging Face cannot be reached" in failed_fetch(tmp_path, HF_HUB_OFFLINE="1")
+
+
+def test_a_refusal_is_not_called_a_lack_of_network(tmp_path: Path) -> None:
+    class Refusing(BaseHTTPRequestHandler):
+        def do_HEAD(self) -> None:
+            self.send_response(403)
+            self.end_headers()
+
+        def log_message(self, format: str, *args: object) -> None:
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Refusing) as server:
+        threading.Thread(target=server.serve_forever).start()
+        said = failed_fetch(tmp_path, HF_ENDPOINT=f"http://127.0.0.1:{server.server_port}")
+        server.shutdown()
+    assert "403" in said and "reached" not in said
 
 
 @pytest.mark.parametrize(
@@ -290,14 +181,18 @@ def test_importing_seeds_torch(load: Load) -> None:
     assert drawn[0] == drawn[1] != drawn[2]
 
 
-@given(rows=st.integers(1, 30), batch=st.integers(1, 70), seed=st.integers(0, 5), start=st.integers(0, 100))
-def test_every_epoch_visits_every_row_once(rows: int, batch: int, seed: int, start: int) -> None:
-    picks = prepare.draws(rows, batch, seed)
-    drawn = np.concatenate([next(picks) for _ in range(3 * rows // batch + 3)])
+@given(
+    rows=st.integers(1, 30),
+    seed=st.integers(0, 5),
+    counts=st.lists(st.integers(1, 70), min_size=1, max_size=9),
+)
+def test_every_epoch_visits_every_row_once(rows: int, seed: int, counts: list[int]) -> None:
+    starts = [sum(counts[:i]) for i in range(len(counts))]
+    drawn = np.concatenate([prepare.drawn(rows, seed, *pair) for pair in zip(starts, counts, strict=True)])
+    assert len(drawn) == sum(counts)
     for epoch in range(len(drawn) // rows):
         assert sorted(drawn[epoch * rows : (epoch + 1) * rows]) == list(range(rows))
-    later = next(prepare.draws(rows, batch, seed, start))
-    assert later[: len(drawn[start:])].tolist() == drawn[start : start + batch].tolist()
+    assert drawn.tolist() == prepare.drawn(rows, seed, 0, sum(counts)).tolist()
 
 
 def test_the_budget_ends_the_batches(load: Load) -> None:
@@ -328,6 +223,13 @@ def test_asking_again_goes_on_with_the_same_clock_and_data(load: Load) -> None:
     assert list(spent.batches(4)) and not list(spent.batches(4))
 
 
+def test_two_callers_at_once_share_the_data_between_them(load: Load) -> None:
+    fresh, whole = load(BUDGET_S=30), load(BUDGET_S=30)
+    one, other = fresh.batches(2), fresh.batches(2)
+    taken = [next(stream)[0] for stream in (one, other, one, other)]
+    assert torch.equal(torch.cat(taken), next(whole.batches(8))[0])
+
+
 def test_missing_rows_are_named(load: Load, tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"run `uv run prepare\.py` first"):
         load(TASK=tmp_path).batches(4)
@@ -343,7 +245,7 @@ def test_telemetry_tells_the_clock_the_steps_and_the_end(load: Load) -> None:
         clock, *steps = [json.loads(line) for line in pipe]
     assert clock == {"event": "clock"} and all(step["event"] == "step" for step in steps)
     assert steps[0] == steps[0] | {"loss": None, "steps": 1, "tokens": 4 * fresh.SEQUENCE_LEN}
-    assert steps[-1] == steps[-1] | {"loss": 2.5, "fraction": 1.0, "steps": n + 1}
+    assert steps[-1] == steps[-1] | {"loss": 2.5, "steps": n + 1}
     assert len(steps) <= 7  # ten a second, and the last
 
 
@@ -373,12 +275,20 @@ class Tied(torch.nn.Module):
         self.head.weight = self.embedding.weight
 
 
-def test_a_compiled_model_with_tied_weights_can_be_loaded_again(load: Load, tmp_path: Path) -> None:
-    model, again = Tied(), Tied()
-    load().submit(torch.compile(model, backend="eager"))
+@pytest.mark.parametrize("whole", [False, True])
+@pytest.mark.parametrize("compiled", [(), ("head",), ("embedding", "head")])
+def test_a_model_compiled_in_parts_and_with_tied_weights_can_be_loaded_again(
+    load: Load, tmp_path: Path, compiled: tuple[str, ...], whole: bool
+) -> None:
+    model = Tied()
+    weight = model.head.weight
+    for part in compiled:
+        setattr(model, part, torch.compile(model.get_submodule(part), backend="eager"))
+    load().submit(torch.compile(model, backend="eager") if whole else model)
     assert [path.name for path in (tmp_path / "left").iterdir()] == ["weights.safetensors"]
+    again = Tied()
     load_model(again, tmp_path / "left/weights.safetensors")
-    assert torch.equal(again.head.weight, model.embedding.weight)
+    assert torch.equal(again.head.weight, weight)
 
 
 Model = Callable[[torch.Tensor], torch.Tensor]
@@ -445,16 +355,6 @@ def test_the_exam_measures_the_validation_rows(load: Load, task: Path, tmp_path:
     assert examine(load(), tmp_path, bigram) == pytest.approx(plain, abs=1e-6)
 
 
-def test_special_tokens_have_no_bytes_and_others_have_their_own(task: Path) -> None:
-    encoder = prepare.encoding(json.loads((task / "data/cpu/tokenizer.json").read_text()))
-    lengths = json.loads((task / "heldout/cpu/byte_lengths.json").read_text())
-    assert len(lengths) == 512 and lengths[-4:] == [0, 0, 0, 0]
-    text = "def main(arguments):\n    return 12345\n"
-    assert sum(lengths[token] for token in encoder.encode_ordinary(text)) == len(text)
-    fragment = encoder.encode_single_token(b"\xc3")
-    assert lengths[fragment] == 3  # as autoresearch counts
-
-
 @pytest.mark.parametrize("model", [peeking(by=5.0), peeking(by=5.0, share=20), peeking(by=0.01)])
 def test_a_model_that_looks_ahead_is_refused(load: Load, tmp_path: Path, model: Model) -> None:
     with pytest.raises(ValueError, match="looks ahead"):
@@ -488,16 +388,23 @@ def test_a_submission_without_weights_is_refused(load: Load, tmp_path: Path) -> 
         load().examine(tmp_path, None)
 
 
-def test_the_fingerprint_changes_with_the_rows_and_the_byte_lengths(load: Load, tmp_path: Path) -> None:
-    seen = set()
-    for eval_tokens in (512, 1024):
-        small = dataclasses.replace(TINY, name="cpu", sequence_len=128, eval_tokens=eval_tokens)
-        prepare.build(small, corpus(), tmp_path)
-        seen.add(load(TASK=tmp_path).fingerprint())
-    path = tmp_path / "heldout/cpu/byte_lengths.json"
-    path.write_text(json.dumps([n * 2 for n in json.loads(path.read_text())]))
-    seen.add(load(TASK=tmp_path).fingerprint())
-    assert len(seen) == 3
+@pytest.mark.parametrize(
+    ("path", "change"),
+    [
+        ("heldout/cpu/rows.u16", lambda old: old[:-1] + bytes([old[-1] ^ 1])),
+        ("heldout/cpu/byte_lengths.json", lambda old: old.replace(b"1", b"2", 1)),
+        ("data/cpu/tokenizer.json", lambda old: old.replace(b"special_1", b"special_9")),
+        ("data/cpu/rows.u16", lambda old: old[: -2 * 129]),
+    ],
+    ids=["validation", "byte-lengths", "tokenizer", "training"],
+)
+def test_the_fingerprint_changes_with_what_a_score_depends_on(
+    load: Load, task: Path, tmp_path: Path, path: str, change: Callable[[bytes], bytes]
+) -> None:
+    copy = shutil.copytree(task, tmp_path / "copy")
+    before = load(TASK=copy).fingerprint()
+    (copy / path).write_bytes(change((copy / path).read_bytes()))
+    assert load().fingerprint() == before != load(TASK=copy).fingerprint()
 
 
 def test_ready_says_whether_the_data_is_there(load: Load, tmp_path: Path) -> None:
