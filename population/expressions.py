@@ -2,24 +2,29 @@
 
 Genomes and their comments come from strangers, so nothing here executes their text: a small evaluator walks
 the syntax tree and knows literals, tuples, arithmetic, comparisons and a few pure functions. Its work is
-bounded, whatever the text: numbers by their bits, strings by their length, trees by their depth. It raises
-`Unknown` for what it cannot or will not evaluate and `Undefined` for what fails when it is run.
+bounded, whatever the text: numbers by their bits, strings by their length, tuples by all they hold, trees by
+their depth. It raises `Unknown` for what it cannot or will not evaluate and `Undefined` for what fails
+when it is run.
 """
 
 import ast
 import math
 import operator
+import re
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final, TypeAlias
 
-Scalar: TypeAlias = bool | int | float | str
-Value: TypeAlias = Scalar | tuple["Value", ...] | None
+from population.records import Knob
+
+Value: TypeAlias = Knob | tuple["Value", ...] | None
 Environment: TypeAlias = Mapping[str, Value]
 
 _MAX_BITS: Final = 256
 _MAX_LENGTH: Final = 10_000
+_MAX_ITEMS: Final = 1_000  # of a tuple and of the tuples in it
 _MAX_DEPTH: Final = 60
+_MAX_DIGITS: Final = 100  # that `round` may look at, before or behind the point
 
 
 class Unknown(ValueError):
@@ -65,7 +70,7 @@ def evaluate(node: ast.expr, names: Environment, depth: int = 0) -> Value:
         case ast.Name(id=name) if name in names:
             return names[name]
         case ast.Tuple(elts=elements):
-            return tuple(value(element) for element in elements)
+            return _bounded(tuple(value(element) for element in elements))
         case ast.UnaryOp(op=ast.Not(), operand=operand):
             return not value(operand)
         case ast.UnaryOp(op=op, operand=operand):
@@ -157,6 +162,8 @@ def _comparison(left: Value, ops: list[ast.cmpop], others: Iterator[Value]) -> b
 
 
 def _call(name: str, arguments: list[Value]) -> Value:
+    if name == "round" and any(isinstance(n, int) and abs(n) > _MAX_DIGITS for n in arguments[1:]):
+        raise Unknown("rounded to too many digits")
     try:
         result = _FUNCTIONS[name](*arguments)
     except (TypeError, ValueError, OverflowError) as error:
@@ -173,12 +180,30 @@ def _number(value: Value) -> float:
 def _bounded(value: Any) -> Value:
     """The value itself, if it is of a kind and size that constants have."""
     match value:
-        case bool() | None | tuple():
+        case bool() | None:
+            return value
+        case tuple() if _is_small(value):
             return value
         case int() if value.bit_length() <= _MAX_BITS:
             return value
         case float() if math.isfinite(value):
             return value
-        case str() if len(value) <= _MAX_LENGTH:
+        case str() if len(value) <= _MAX_LENGTH and not _SURROGATE.search(value):
             return value
     raise Unknown("too large, not finite, or of an unknown kind")
+
+
+_SURROGATE: Final = re.compile("[\ud800-\udfff]")  # half a character, which no record in UTF-8 can hold
+
+
+def _is_small(value: tuple[Value, ...]) -> bool:
+    """Whether a tuple is shallow and holds few items, those of a tuple in it counted wherever it stands."""
+    tuples, items = [value], 0
+    for _ in range(_MAX_DEPTH):
+        items += sum(map(len, tuples))
+        if items > _MAX_ITEMS:
+            return False
+        tuples = [item for inner in tuples for item in inner if isinstance(item, tuple)]
+        if not tuples:
+            return True
+    return False

@@ -15,7 +15,6 @@ Anything else in a comment is words. No genome is ever executed here.
 """
 
 import ast
-import difflib
 import io
 import math
 import re
@@ -27,12 +26,12 @@ from typing import Final, Literal, TypeAlias
 from msgspec import Struct
 
 from population.expressions import Undefined, Unknown, Value, evaluate, literal, parse
-from population.normal import docstring, normal_hash, only_seed_changed
+from population.normal import Variants, docstring, names_seed, normal_hash, only_seed_changed
 from population.records import Knob
 
 __all__ = [
-    "Choices", "Constant", "Fixed", "Interval", "Range", "complexity", "constants", "diff", "holds", "knobs",
-    "normal_hash", "only_seed_changed", "parse_range", "rewrite",
+    "Choices", "Constant", "Fixed", "Interval", "Range", "Variants", "complexity", "constants", "holds",
+    "knobs", "names_seed", "normal_hash", "only_seed_changed", "parse_range", "rewrite", "skeleton",
 ]  # fmt: skip
 
 
@@ -76,7 +75,9 @@ class Constant(Struct, frozen=True):
 
 _NAME: Final = re.compile(r"[A-Z][A-Z0-9_]*")
 _INTERVAL: Final = re.compile(r"(.+?) to (.+?)(?:,\s*(log|power of two|step (.+)))?")
+_COMMENT: Final = re.compile(rb"[ \t]*#([^\r\n]*)")
 _POWER_OF_TWO: Final = re.compile(rb"2(\s*)\*\*(\s*)\d+")
+_MAX_WORDS: Final = 1_000  # characters a range may have, for its pattern may look at each many times
 
 
 def constants(text: str, tree: ast.Module | None = None) -> dict[str, Constant]:
@@ -92,7 +93,7 @@ def constants(text: str, tree: ast.Module | None = None) -> dict[str, Constant]:
         except Unknown:
             continue
         _, end = _span(statement, starts)
-        comment = re.match(rb"[ \t]*#([^\r\n]*)", source[end:])
+        comment = _COMMENT.match(source, end)
         found[name] = Constant(
             name,
             values[name],
@@ -111,6 +112,8 @@ def knobs(text: str) -> dict[str, Knob]:
 def parse_range(comment: str) -> Range | None:
     """The range a comment ends in, or None if all of it is words."""
     words = comment.rpartition(";")[2].strip()
+    if len(words) > _MAX_WORDS:
+        return None
     try:
         if words == "fixed":
             return Fixed()
@@ -167,6 +170,14 @@ def holds(genome: str | ast.Module, values: Mapping[str, Knob]) -> bool:
     return True
 
 
+def skeleton(tree: ast.Module) -> ast.Module:
+    """A genome's constants and assertions alone: as good as all of it to `constants` and `holds`."""
+    assigned = [statement for statement, _, _ in _assignments(tree)]
+    kept = set(map(id, assigned))
+    body = [node for node in tree.body if isinstance(node, ast.Assert) or id(node) in kept]
+    return ast.Module(body, type_ignores=[])
+
+
 def complexity(text: str) -> int:
     """Lines of code, without comments, blank lines and docstrings. Raises SyntaxError."""
     lines: set[int] = set()
@@ -181,14 +192,6 @@ def complexity(text: str) -> int:
         if (words := docstring(node)) is not None:
             lines.difference_update(range(words.lineno, (words.end_lineno or 0) + 1))
     return len(lines)
-
-
-def diff(before: str, after: str) -> str:
-    """A unified diff of two genomes; empty if they are equal."""
-    lines = difflib.unified_diff(
-        before.splitlines(), after.splitlines(), "before/train.py", "after/train.py", lineterm=""
-    )
-    return "\n".join(lines)
 
 
 _NO_CODE: Final = frozenset(

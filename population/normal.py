@@ -5,17 +5,42 @@ are equal; names are not resolved, so a constant and its value written out are n
 """
 
 import ast
+import copy
 import hashlib
+from collections.abc import Mapping
 from typing import Final
 
 from population.expressions import Unknown, evaluate, parse
+from population.records import Knob
 
 _NO_MEANING: Final = frozenset(("ctx", "kind", "type_comment"))
 
 
 def normal_hash(genome: str | ast.Module) -> str:
     """SHA-256 of what the genome says, whatever its comments, layout and docstrings. Raises SyntaxError."""
-    return hashlib.sha256(_normal_form(genome, seeds=True).encode("utf-8", "surrogatepass")).hexdigest()
+    return _hash(_normal_form(genome, seeds=True))
+
+
+class Variants:
+    """The genomes that a genome's constants span; the hash of one costs neither a rewrite nor a parse."""
+
+    def __init__(self, tree: ast.Module) -> None:
+        """Raises SyntaxError."""
+        first = docstring(tree)
+        body = [statement for statement in tree.body if statement is not first]
+        self._forms = [_normal_form(statement, seeds=True) for statement in body]
+        self._assigned = {name: i for i, statement in enumerate(body) if (name := _assigned(statement))}
+        self._body = body
+
+    def normal_hash(self, values: Mapping[str, Knob]) -> str:
+        """The normal hash of the genome with these constants, which must be its own, set to these values."""
+        forms = self._forms.copy()
+        for name, value in values.items():
+            statement = copy.copy(self._body[self._assigned[name]])
+            assert isinstance(statement, ast.Assign | ast.AnnAssign)
+            statement.value = ast.Constant(value)
+            forms[self._assigned[name]] = _normal_form(statement, seeds=True)
+        return _hash(_module_form(forms))
 
 
 def only_seed_changed(before: str, after: str) -> bool:
@@ -37,7 +62,21 @@ def docstring(node: ast.AST) -> ast.Expr | None:
     return None
 
 
-def _normal_form(genome: str | ast.Module, seeds: bool) -> str:
+def names_seed(name: str) -> bool:
+    """Whether a constant of this name sets chance: it belongs to the harness and is no knob."""
+    return "SEED" in name.upper()
+
+
+def _hash(form: str) -> str:
+    return hashlib.sha256(form.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _module_form(statements: list[str]) -> str:
+    """The normal form of a module of statements in normal form."""
+    return f"(Module body[{''.join(statements)}])" if statements else "(Module)"
+
+
+def _normal_form(genome: str | ast.AST, seeds: bool) -> str:
     """The tree in brackets, without docstrings, equal constants spelt alike; with `seeds` or without."""
     words: list[str] = []
     try:
@@ -73,10 +112,10 @@ def _write_node(node: ast.AST, words: list[str], seeds: bool) -> None:
     words.append("(" + kind.__name__)
     for field in node._fields:
         part = getattr(node, field, None)
-        if part is None or field in _NO_MEANING or part == []:
-            continue
         if first is not None or not seeds:
             part = _kept(part, first, seeds)
+        if part is None or field in _NO_MEANING or part == []:
+            continue
         words.append(" " + field)
         _write(part, words, seeds)
     words.append(")")
@@ -111,11 +150,17 @@ def _of_literals(node: ast.AST) -> bool:
 def _is_seed(node: object) -> bool:
     """Whether a statement does nothing but set a seed."""
     match node:
-        case ast.Assign(targets=[ast.Name(id=name)]) | ast.AnnAssign(target=ast.Name(id=name)):
-            return "SEED" in name.upper()
         case ast.Expr(value=ast.Call() as call):
             return _sets_seed(call)
-    return False
+    return isinstance(node, ast.stmt) and names_seed(_assigned(node))
+
+
+def _assigned(node: ast.stmt) -> str:
+    """The one name a statement assigns to; empty if it does anything else."""
+    match node:
+        case ast.Assign(targets=[ast.Name(id=name)]) | ast.AnnAssign(target=ast.Name(id=name)):
+            return name
+    return ""
 
 
 def _sets_seed(call: ast.Call) -> bool:

@@ -12,15 +12,16 @@ from population.genome import (
     Choices,
     Fixed,
     Interval,
+    Variants,
     complexity,
     constants,
-    diff,
     holds,
     knobs,
     normal_hash,
     only_seed_changed,
     parse_range,
     rewrite,
+    skeleton,
 )
 
 GENOME = '''"""A small genome: ü."""
@@ -185,6 +186,25 @@ def test_other_values_are_another_genome_and_equal_values_the_same(
     assert (normal_hash(rewrite(GENOME, values)) == normal_hash(GENOME)) == same
 
 
+@given(settings_of)
+def test_a_variant_is_hashed_as_if_it_were_written(values: dict[str, bool | int | float | str]) -> None:
+    kinds = {name: type(value) for name, value in knobs(GENOME).items()}
+    same = {name: value for name, value in values.items() if type(value) is kinds[name]}
+    assert Variants(parse(GENOME)).normal_hash(same) == normal_hash(rewrite(GENOME, same))
+
+
+@given(settings_of)
+def test_the_skeleton_is_as_good_as_the_genome(values: dict[str, bool | int | float | str]) -> None:
+    bones = skeleton(parse(GENOME))
+    assert constants(GENOME, bones) == constants(GENOME)
+    assert holds(bones, values) == holds(GENOME, values)
+    assert rewrite(GENOME, values, bones) == rewrite(GENOME, values)
+
+
+def test_a_module_of_words_alone_says_nothing() -> None:
+    assert normal_hash('"""Words."""\n') == normal_hash("") == Variants(parse("# none")).normal_hash({})
+
+
 @given(st.text() | st.text(alphabet="AB=12+*/%()-# \n'\"\\,:[]<"))
 def test_any_text_is_read_or_refused_as_no_python(text: str) -> None:
     for reader in (knobs, normal_hash, complexity, lambda genome: holds(genome, {})):
@@ -240,9 +260,3 @@ def test_a_change_of_seeds_alone_is_told_from_others() -> None:
     )
     assert not only_seed_changed(GENOME, seed.replace("DEPTH = 8", "DEPTH = 9"))
     assert not only_seed_changed(GENOME, GENOME + "# nothing new\n")
-
-
-def test_a_diff_shows_what_changed_and_nothing_for_equals() -> None:
-    lines = diff(GENOME, rewrite(GENOME, {"DEPTH": 9})).splitlines()
-    assert "-DEPTH = 8  # layers; 1 to 16" in lines and "+DEPTH = 9  # layers; 1 to 16" in lines
-    assert diff(GENOME, GENOME) == ""
