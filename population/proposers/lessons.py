@@ -25,6 +25,7 @@ _HELPED: Final = -0.1  # a squashed effect that counts as success
 _LENGTH: Final = 3.0  # strides over which effects are alike
 _ADDITIVE: Final = 0.7  # share of an effect's variance that a knob brings by itself
 _NOISES: Final = (0.01, 0.1, 0.4)  # variances of noise that are tried, of squashed effects
+_FAR: Final = 15.0  # a squashed effect beyond which none is worse: a million times the usual one
 _SPREADS: Final = (0.6, 2.0, 6.0)  # variances of effects that are tried
 
 
@@ -155,7 +156,9 @@ def _squash(gains: Array) -> tuple[Array, NDArray[np.bool_]]:
     scored = np.isfinite(gains)
     if not scored.any():
         return np.full(len(gains), 1.5), scored
-    effects = np.arcsinh(gains / max(float(np.median(np.abs(gains[scored]))), 1e-12))
+    gains = np.clip(gains, -1e100, 1e100)  # so that no sum of them overflows
+    usual = max(float(np.median(np.abs(gains[scored]))), 1e-12)
+    effects = np.clip(np.arcsinh(gains / usual), -_FAR, _FAR)
     effects[~scored] = max(1.5, float(effects[scored].max()))
     return effects, scored
 

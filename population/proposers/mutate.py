@@ -3,8 +3,10 @@
 A run has 15 to 100 noisy trials and a genome 10 to 25 knobs, too few for any optimiser to start from nothing
 in the whole space. So the search starts at the parent, moves few knobs at once, each within a radius learned
 from what has worked (`lessons.factors`), lets a sampler suggest values inside that region, and tries the
-suggestion that the run's lessons expect most of. Nothing is remembered between calls: sampler and lessons
-are rebuilt from the request's history.
+suggestion that the run's lessons expect most of. Where all of these were tried before it looks farther, in
+the end anywhere, and says that it has no idea when nothing is left: in a space of up to some thousand genomes
+that is literally so. Nothing is remembered between calls: sampler and lessons are rebuilt from the request's
+history.
 
 - `tpe`: optuna's TPE (Bergstra et al. 2011), told of the effects of earlier moves.
 - `cma`: the evolution strategy of the `cmaes` package, which stands behind optuna's CmaEsSampler. Not that
@@ -13,30 +15,29 @@ are rebuilt from the request's history.
   the shape of the steps that worked (their covariance), around the parent instead of a wandering mean.
 """
 
-import ast
-import warnings
+import math
+from collections.abc import Iterator
+from itertools import islice
 from typing import Final, Literal, TypeAlias
 
-import cmaes  # type: ignore[import-untyped]
 import numpy as np
-import optuna
-from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution
 
 from population.expressions import parse
-from population.genome import constants, holds, normal_hash, rewrite
+from population.genome import Variants, constants, holds, rewrite, skeleton
 from population.proposers import NoIdea, Proposal, Request
 from population.proposers.lessons import Array, Factors, Lessons, expected_gain, factors, learn
+from population.proposers.samplers import GENERATION, Suggest, cma, tpe
 from population.proposers.space import Axis, axes
 from population.records import Knob
 
 Sampler: TypeAlias = Literal["tpe", "cma"]
+Setting: TypeAlias = dict[str, Knob]  # the knobs that a candidate moves, with their new values
 
-_CANDIDATES: Final = 48  # suggestions weighed for one proposal
-_TRIES: Final = 12  # of them, best first, that are checked against the genomes tried before
-_TPE_TRIALS: Final = 24  # lessons TPE is told of; each costs it time
-_TPE_AXES: Final = 5
+SAMPLERS: Final[dict[Sampler, Suggest]] = {"tpe": tpe, "cma": cma}
+_CANDIDATES: Final = 48  # settings weighed for one proposal
+_REACHES: Final = (1.0, 2.5, 6.0)  # times the learned radius, in turn
+_ANYWHERE: Final = 2048  # settings looked at when all nearer ones were tried; bounds a proposal's time
 _LEAST: Final = 0.3  # strides; a smaller step drowns in the noise
-_GENERATION: Final = 8  # lessons that make one generation of the evolution strategy
 
 
 class Mutate:
@@ -48,8 +49,10 @@ class Mutate:
     def propose(self, request: Request) -> Proposal | NoIdea:
         try:
             tree = parse(request.genome)
+            variants = Variants(tree)
         except SyntaxError as error:
             return NoIdea(f"the parent is no Python: {error.msg}")
+        tree = skeleton(tree)
         found = constants(request.genome, tree)
         space = axes(found.values())
         if not space:
@@ -57,54 +60,94 @@ class Mutate:
         values = {name: c.knob for name, c in found.items() if c.knob is not None}
         lessons = learn(request, space, values)
         random = np.random.default_rng(request.seed)
-        candidates = _candidates(self.sampler, lessons, factors(lessons), space, random)
-        if len(lessons.effects):
-            candidates = candidates[np.argsort(-expected_gain(lessons, candidates), kind="stable")]
-        return _first_new(request, tree, lessons, space, values, candidates)
+        for settings in _settings(self.sampler, lessons, space, values, random):
+            new = (s for s in settings if s and variants.normal_hash(s) not in request.hashes)
+            able = list(islice((setting for setting in new if holds(tree, setting)), _CANDIDATES))
+            if able:
+                best = _best(able, lessons, space)
+                idea = _idea(best, values, lessons, space)
+                return Proposal(rewrite(request.genome, best, tree), idea)
+        return NoIdea("every setting of the knobs was tried before or breaks an assertion")
 
 
-def _first_new(
-    request: Request,
-    tree: ast.Module,
+def _best(settings: list[Setting], lessons: Lessons, space: tuple[Axis, ...]) -> Setting:
+    """The setting that the lessons expect most of; the first if there are none."""
+    if not len(lessons.effects):
+        return settings[0]
+    places = np.tile(lessons.here, (len(settings), 1))
+    for place, setting in zip(places, settings, strict=True):
+        for i, axis in enumerate(space):
+            if axis.name in setting:
+                place[i] = axis.coordinate(setting[axis.name])
+    return settings[int(np.argmax(expected_gain(lessons, places)))]
+
+
+def _settings(
+    sampler: Sampler,
     lessons: Lessons,
     space: tuple[Axis, ...],
-    values: dict[str, Knob],
-    candidates: Array,
-) -> Proposal | NoIdea:
-    """The best candidate that changes something, keeps the genome's assertions and was never tried."""
-    tries = 0
-    for candidate in candidates:
-        moved = [i for i in range(len(space)) if candidate[i] != lessons.here[i]]
-        changes = {space[i].name: space[i].value(candidate[i]) for i in moved}
-        changes = {name: value for name, value in changes.items() if value != values[name]}
-        if not changes or not holds(tree, changes):
-            continue
-        genome = rewrite(request.genome, changes, tree)
-        if normal_hash(genome) not in request.hashes:
-            return Proposal(genome, _idea(changes, values, lessons, space))
-        tries += 1
-        if tries == _TRIES:
-            break
-    return NoIdea("every move of the knobs within reach was tried before or breaks an assertion")
+    values: Setting,
+    random: np.random.Generator,
+) -> Iterator[Iterator[Setting]]:
+    """Settings to choose from, farther and farther from the parent."""
+    learned = factors(lessons)
+    for reach in _REACHES:
+        places = candidates(sampler, lessons, Factors(learned.radius * reach, learned.weight), space, random)
+        yield (_changes(place, lessons, space, values) for place in places)
+    yield anywhere(space, values, random)
 
 
-def _candidates(
+def _changes(place: Array, lessons: Lessons, space: tuple[Axis, ...], values: Setting) -> Setting:
+    moved = (i for i in range(len(space)) if place[i] != lessons.here[i])
+    changes = {space[i].name: space[i].value(place[i]) for i in moved}
+    return {name: value for name, value in changes.items() if value != values[name]}
+
+
+def anywhere(space: tuple[Axis, ...], values: Setting, random: np.random.Generator) -> Iterator[Setting]:
+    """All settings of the knobs in random order, if there are not too many; else as many drawn from all."""
+    options = [_options(axis, values[axis.name]) for axis in space]
+    count = math.prod(map(len, options)) if all(options) else math.inf
+    if count <= _ANYWHERE:
+        for number in random.permutation(int(count)):
+            indices = np.unravel_index(number, [len(values) for values in options])
+            chosen = [values[i] for values, i in zip(options, indices, strict=True)]
+            yield _differing(space, values, chosen)
+    else:
+        for _ in range(_ANYWHERE):
+            chosen = [axis.value(random.uniform(*axis.bounds), finer=2) for axis in space]
+            yield _differing(space, values, chosen)
+
+
+def _options(axis: Axis, present: Knob) -> list[Knob]:
+    """The axis's values and the present one; none if they are too many."""
+    listed = axis.values(_ANYWHERE) or ()
+    return [*listed, *([] if present in listed else [present])] if listed else []
+
+
+def _differing(space: tuple[Axis, ...], values: Setting, chosen: list[Knob]) -> Setting:
+    pairs = zip(space, chosen, strict=True)
+    return {axis.name: value for axis, value in pairs if value != values[axis.name]}
+
+
+def candidates(
     sampler: Sampler,
     lessons: Lessons,
     learned: Factors,
     space: tuple[Axis, ...],
     random: np.random.Generator,
 ) -> Array:
-    """Places [m, d] near the parent: half the sampler's suggestions, half plain steps of the learned size."""
-    steps = random.normal(size=(_CANDIDATES, len(space))) * learned.radius
-    suggested = lessons.here + steps
-    if len(lessons.effects) >= _GENERATION // 2:
-        half = _CANDIDATES // 2
-        suggest = _suggest_tpe if sampler == "tpe" else _suggest_cma
-        suggested[:half] = suggest(lessons, learned, space, half, random)
+    """Places [m, d] near the parent: half the sampler's suggestions, half plain steps of the learned size.
+
+    While there are few lessons all are plain steps. Each place is the parent's but for a few axes.
+    """
+    half = _CANDIDATES // 2 if len(lessons.effects) >= GENERATION // 2 else 0
+    suggested = (
+        SAMPLERS[sampler](lessons, learned, space, half, random) if half else np.empty((0, len(space)))
+    )
+    steps = random.normal(size=(_CANDIDATES - half, len(space))) * learned.radius
     out = np.tile(lessons.here, (_CANDIDATES, 1))
     mean_extra = 1.0 + min(len(lessons.effects) / 50, 1.0)
-    for row, suggestion in zip(out, suggested, strict=True):
+    for row, suggestion in zip(out, np.vstack([suggested, lessons.here + steps]), strict=True):
         able = np.flatnonzero(np.isfinite(suggestion))
         weight = learned.weight[able]
         count = min(len(able), 1 + int(random.poisson(mean_extra)))
@@ -125,7 +168,7 @@ def _moved(axis: Axis, here: float, there: float, random: np.random.Generator) -
     if abs(there - here) < _LEAST:
         there = here + (least if there >= here else -least)
     for reach in (there, here - least, here + least):
-        place = axis.coordinate(axis.value(min(max(reach, low), high)))
+        place = axis.coordinate(axis.value(reach))
         if place is not None and axis.value(place) != axis.value(here):
             return place
     return here
@@ -140,94 +183,15 @@ def _smallest_step(axis: Axis) -> float:
     return 1 / axis.stride if axis.whole and axis.scale == "linear" else 0.5
 
 
-def _suggest_tpe(
-    lessons: Lessons, learned: Factors, space: tuple[Axis, ...], count: int, random: np.random.Generator
-) -> Array:
-    """Places [count, d] from TPE on a few axes, within twice the radius; other axes are NaN."""
-    bounds = np.array([axis.bounds for axis in space])
-    low = np.maximum(bounds[:, 0], lessons.here - 2 * learned.radius)
-    high = np.minimum(bounds[:, 1], lessons.here + 2 * learned.radius)
-    chance = learned.weight / learned.weight.sum()
-    picked = random.choice(len(space), size=min(len(space), _TPE_AXES), replace=False, p=chance)
-    distributions: dict[str, BaseDistribution] = {
-        space[i].name: CategoricalDistribution(range(len(space[i].choices)))
-        if lessons.kinds[i]
-        else FloatDistribution(low[i], high[i])
-        for i in picked
-    }
-    seen = np.clip(lessons.places, low, high)
-    seen[:, lessons.kinds] = lessons.places[:, lessons.kinds]
-    taught = np.flatnonzero((lessons.moves[:, picked] != 0).any(1))[-_TPE_TRIALS:]
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-        sampler = optuna.samplers.TPESampler(
-            seed=int(random.integers(2**31)), multivariate=True, n_startup_trials=1
-        )
-    study = _study(sampler)
-    study.add_trials(
-        optuna.trial.create_trial(
-            params={
-                space[i].name: int(seen[row, i]) if lessons.kinds[i] else float(seen[row, i]) for i in picked
-            },
-            distributions=distributions,
-            value=float(lessons.effects[row]),
-        )
-        for row in taught
-    )
-    params = study.ask(distributions).params
-    asked = np.full(len(space), np.nan)
-    asked[picked] = [params[space[i].name] for i in picked]
-    return np.tile(asked, (count, 1))
-
-
-def _study(sampler: optuna.samplers.BaseSampler) -> optuna.Study:
-    verbosity = optuna.logging.get_verbosity()
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    try:
-        return optuna.create_study(sampler=sampler)
-    finally:
-        optuna.logging.set_verbosity(verbosity)
-
-
-def _suggest_cma(
-    lessons: Lessons, learned: Factors, space: tuple[Axis, ...], count: int, random: np.random.Generator
-) -> Array:
-    """Places [count, d] by steps of the learned size in the shape of those that worked."""
-    measured = np.flatnonzero(~lessons.kinds)
-    places = np.tile(lessons.here, (count, 1))
-    if len(measured) < 2:
-        return places + random.normal(size=places.shape) * learned.radius
-    strategy = cmaes.CMA(
-        np.zeros(len(measured)), 1.0, population_size=_GENERATION, seed=int(random.integers(2**31))
-    )
-    moves = lessons.moves[:, measured]
-    useful = np.flatnonzero((moves != 0).any(1))
-    useful = useful[len(useful) % _GENERATION :]
-    for generation in useful.reshape(-1, _GENERATION):
-        mean = strategy.mean
-        strategy.tell(
-            [(mean + np.clip(moves[row], -6, 6), float(lessons.effects[row])) for row in generation]
-        )
-    steps = np.array([strategy.ask() for _ in range(count)]) - strategy.mean
-    places[:, measured] += steps / np.maximum(steps.std(0), 1e-9) * learned.radius[measured]
-    return places
-
-
-def _idea(
-    changes: dict[str, Knob], values: dict[str, Knob], lessons: Lessons, space: tuple[Axis, ...]
-) -> str:
-    """The moves in words, and what the run's lessons say of them."""
-    moves = " and ".join(_words(name, values[name], value) for name, value in changes.items())
-    index = {axis.name: i for i, axis in enumerate(space)}
-    known = {name: _record(lessons, space[index[name]], index[name], changes[name]) for name in changes}
-    records = list(known.values())
-    helped = records.count("helped before")
-    if 0 < helped < len(records):
-        return f"{moves}: {helped} of {len(records)} helped before"
-    if len(set(records)) > 1:
+def _idea(setting: Setting, values: Setting, lessons: Lessons, space: tuple[Axis, ...]) -> str:
+    """The moves in words, and how many of their kind helped before if any did."""
+    moves = ", ".join(_words(name, values[name], value) for name, value in setting.items())
+    helped = sum(_helped(lessons, axis, i, setting) for i, axis in enumerate(space))
+    if helped == 0:
         return moves
-    both = ("", "both ", "all ")[min(len(records), 3) - 1] if helped else ""
-    return f"{moves}: {both}{records[0]}"
+    if helped < len(setting):
+        return f"{moves}: {helped} of {len(setting)} helped before"
+    return f"{moves}: {('', 'both ', 'all ')[min(helped, 3) - 1]}helped before"
 
 
 def _words(name: str, old: Knob, new: Knob) -> str:
@@ -236,16 +200,14 @@ def _words(name: str, old: Knob, new: Knob) -> str:
     return f"{'raise' if new > old else 'lower'} {name} {old} -> {new}"
 
 
-def _record(lessons: Lessons, axis: Axis, i: int, value: Knob) -> str:
-    """How such moves of one axis fared: the same direction, or the same choice."""
+def _helped(lessons: Lessons, axis: Axis, i: int, setting: Setting) -> bool:
+    """Whether a trial that moved this axis the same way, or to the same choice, beat its parent."""
+    place = axis.coordinate(setting[axis.name]) if axis.name in setting else None
+    if place is None:
+        return False
     moves = lessons.moves[:, i]
-    place = axis.coordinate(value) or 0.0
     if axis.scale == "choice":
         same = (moves != 0) & (lessons.places[:, i] == place)
     else:
         same = moves * (place - lessons.here[i]) > 0
-    if not (moves != 0).any():
-        return "not tried yet"
-    if (lessons.scored & (lessons.effects < 0))[same].any():
-        return "helped before"
-    return "did not help before" if same.any() else "not tried this way"
+    return bool((lessons.scored & (lessons.effects < 0))[same].any())

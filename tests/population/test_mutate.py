@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import structs
 
-from population.genome import Interval, constants, holds, knobs, normal_hash
+from population.genome import Interval, constants, holds, knobs, names_seed, normal_hash
 from population.proposers import NoIdea, Proposal, Request, Tried
 from population.proposers.lessons import factors, learn
 from population.proposers.mutate import Mutate, Sampler
@@ -136,7 +136,48 @@ def test_the_idea_says_what_is_done() -> None:
     assert changed and all(
         f"{name} {old[name]} -> {value}" in proposal.idea for name, value in changed.items()
     )
-    assert "helped before" not in proposal.idea
+    assert "before" not in proposal.idea and ":" not in proposal.idea
+
+
+def test_the_idea_gives_a_reason_only_where_the_run_has_taught_one() -> None:
+    flag = structs.replace(start(), genome="A = False\n", hashes=frozenset())
+    told = Tried(1, "b", "mutate", "", "c", "other", 1.0, {"A": True}, Completed(0.9), True)
+    origin = structs.replace(told, commit="other", parent="none", parent_score=None, knobs={"A": False})
+    assert propose(flag).idea == "set A False -> True"
+    assert propose(structs.replace(flag, history=(origin, told))).idea == "set A False -> True: helped before"
+    failed = structs.replace(told, outcome=Completed(1.1))
+    assert propose(structs.replace(flag, history=(origin, failed))).idea == "set A False -> True"
+
+
+def test_moves_that_helped_grow_and_moves_that_failed_shrink() -> None:
+    line = "X = 0.5  # 0 to 1\n"
+    sizes = []
+    for outcome in (0.9, 1.1):
+        history = tuple(
+            Tried(i, "b", "mutate", "", f"c{i}", "base", 1.0, {"X": x}, Completed(outcome), False)
+            for i, x in enumerate((0.3, 0.35, 0.65, 0.7))
+        )
+        request = Request("a", "", "base", line, 1.0, history, frozenset(), 0)
+        replies = [propose(structs.replace(request, seed=seed), "cma") for seed in range(20)]
+        sizes.append(sum(abs(float(knobs(reply.genome)["X"]) - 0.5) for reply in replies))
+    assert sizes[0] > 1.5 * sizes[1]
+
+
+def test_proposals_go_the_way_that_helped() -> None:
+    history = tuple(
+        Tried(i, "b", "mutate", "", f"c{i}", "base", 1.0, {"X": x}, Completed(1.5 - x), x > 0.5)
+        for i, x in enumerate((0.4, 0.45, 0.6))
+    )
+    request = Request("a", "", "base", "X = 0.5  # 0 to 1\n", 1.0, history, frozenset(), 0)
+    replies = [propose(structs.replace(request, seed=seed)) for seed in range(20)]
+    assert sum(float(knobs(reply.genome)["X"]) > 0.5 for reply in replies) > 16
+
+
+def test_the_two_samplers_see_the_same_lessons_differently() -> None:
+    request = searched("tpe", 12)
+    replies = {sampler: [propose(structs.replace(request, seed=seed), sampler) for seed in range(6)]
+               for sampler in SAMPLERS}  # fmt: skip
+    assert sum(one != other for one, other in zip(*replies.values(), strict=True)) > 2
 
 
 def test_what_helped_one_lineage_teaches_another() -> None:
@@ -160,26 +201,68 @@ def test_a_genome_without_knobs_brings_no_idea(genome: str) -> None:
     assert isinstance(reply, NoIdea) and "\n" not in reply.reason
 
 
-def test_a_small_space_runs_dry_instead_of_repeating() -> None:
-    hashes = frozenset(normal_hash(f"FLAG = {flag}") for flag in (True, False))
-    assert isinstance(Mutate("cma").propose(Request("a", "", "p", "FLAG = True", 1.0, (), hashes, 1)), NoIdea)
+def proposals(genome: str, sampler: Sampler, most: int) -> list[Proposal]:
+    """All that is proposed for a genome which stays the best, at most so many."""
+    request = Request("a", "", "base", genome, 1.0, (), frozenset({normal_hash(genome)}), 0)
+    made: list[Proposal] = []
+    while len(made) < most and isinstance(reply := Mutate(sampler).propose(request), Proposal):
+        made.append(reply)
+        values, commit = knobs(reply.genome), normal_hash(reply.genome)
+        worse = Tried(len(made), "a", "mutate", "", commit, "base", 1.0, values, Completed(1.1), False)
+        history = (*request.history, worse)[-12:]
+        request = structs.replace(
+            request, history=history, hashes=request.hashes | {commit}, seed=request.seed + 1
+        )
+    return made
 
 
-@given(
-    st.sampled_from([f"{name} = {value}" for name in ("X", "X_LR") for value in
-                     (0, 1, 3, 16, 4096, 0.0, 1e-9, 0.004, 0.5, 0.95, 0.9999, 1.0, 8.5, 1e12, -0.25)]
-                    + ["X = 3  # 1 to 9", "X = 0.5  # 0 to 1", "X = 0.1  # 0 to 1, step 0.05",
-                       "X = 4  # 2 to 64, log", "X = 99.0  # 0 to 1", "X = 0.02  # 1e-4 to 1, log"]),
-    st.floats(-200, 200),
-)  # fmt: skip
-def test_an_axis_gives_values_of_its_kind_that_lie_where_it_says(line: str, coordinate: float) -> None:
-    (constant,) = constants(line).values()
-    (axis,) = axes([constant])
-    value = axis.value(coordinate)
-    assert type(value) is type(constant.value) and not isinstance(value, str)
-    assert axis.low <= value <= axis.high
-    place, (low, high) = axis.coordinate(value), axis.bounds
-    assert place is not None and low - 1e-9 <= place <= high + 1e-9
+@both
+@pytest.mark.parametrize(
+    ("genome", "others"),
+    [
+        ("FLAG = True", 1),
+        ("DEPTH = 2  # 1 to 6\nWIDE = False\nKIND = 'a'  # one of 'a', 'b', 'c'", 35),
+        ("DEPTH = 2  # 1 to 6\nWIDTH = 4  # 1 to 64, power of two\nassert DEPTH * WIDTH < 20", 18),
+        ("X = 0.5  # 0 to 1, step 0.1\nSEED = 7", 10),
+        ("X = 99.0  # 0 to 1, step 0.5\nFLAG = True", 7),
+    ],
+)
+def test_a_countable_space_is_searched_to_its_end(sampler: Sampler, genome: str, others: int) -> None:
+    made = proposals(genome, sampler, 200)
+    assert len({normal_hash(reply.genome) for reply in made}) == len(made) == others
+    assert all(holds(reply.genome, {}) for reply in made)
+
+
+@pytest.mark.parametrize("line", ["LR = 0.04  # 0.001 to 0.5, log", "X = 0.5  # 0 to 1"])
+def test_a_knob_without_steps_never_runs_dry(line: str) -> None:
+    assert len(proposals(line, "cma", 250)) == 250
+
+
+@both
+def test_seeds_are_never_turned(sampler: Sampler) -> None:
+    genome = "SEED = 1337\nDATA_SEED = 3\nLR = 0.1  # 0.001 to 1, log\n"
+    for reply in proposals(genome, sampler, 30):
+        assert all(
+            value == knobs(genome)[name] for name, value in knobs(reply.genome).items() if names_seed(name)
+        )
+
+
+edges = st.sampled_from([1e-323, 1e-310, 1e308, -1e308, 10**70, 2.6, 3.4, 0, 1, 5, 7]) | st.floats(-1e3, 1e3)
+ends = st.sampled_from(["", ", log", ", power of two", ", step 2", ", step 0.3", ", step 1e-300"])
+
+
+@settings(deadline=None)
+@given(edges, edges, edges, ends, st.sampled_from(SAMPLERS), st.lists(edges, max_size=6))
+def test_no_range_makes_a_proposal_raise(
+    value: float, low: float, high: float, end: str, sampler: Sampler, seen: list[float]
+) -> None:
+    genome = f"X = {value}  # {low} to {high}{end}\nFLAG = False\n"
+    history = tuple(
+        Tried(i, "b", "mutate", "", f"c{i}", "base", 1.0, {"X": x, "FLAG": True}, Completed(1.0 + i), False)
+        for i, x in enumerate(seen)
+    )
+    request = Request("a", "", "base", genome, 1.0, history, frozenset({normal_hash(genome)}), 1)
+    assert normal_hash(propose(request, sampler).genome) != normal_hash(genome)
 
 
 def _factors(request: Request) -> dict[str, tuple[float, float]]:
