@@ -24,7 +24,7 @@ from population.locks import hold_device
 from population.minds import dealt
 from population.opening import opened
 from population.policy import PolicyName
-from population.state import replay
+from population.state import Population, replay
 from results.exports import write_exports
 from results.report import report
 from results.terminal import View, console
@@ -98,7 +98,8 @@ def search(asked: Annotated[Asked, Parameter(name="*")] = Asked()) -> int:
 def show(run: str) -> int:
     """Print the lineage tree of a run and the path of its best genome."""
     folder = runs.find(RUNS, run)
-    console().print(report(replay(read(folder.journal)), folder.path))
+    population = replay(read(folder.journal)) if folder.journal.exists() else Population()
+    console().print(report(population, folder.path))
     return 0
 
 
@@ -173,10 +174,8 @@ def go(folder: runs.RunFolder, settings: runs.Settings) -> int:
     screen.print(f"run {settings.run}: starting the machines")
     view = View(screen, Limits(settings.trials, settings.hours))
     with opened(folder, settings, Cluster, view, write_exports) as search:
-        for signum in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(
-                signum, search.interrupt
-            )  # for good: what is left to do at the end is not cut short
+        for signum in (signal.SIGINT, signal.SIGTERM):  # for good: the last acts are not cut short either
+            signal.signal(signum, search.interrupt)
         try:
             with view:
                 search.run()
