@@ -24,6 +24,7 @@ from population.locks import hold_device
 from population.minds import dealt
 from population.opening import opened
 from population.policy import PolicyName
+from population.search import MachineFailed
 from population.state import Population, replay
 from results.exports import write_exports
 from results.report import report
@@ -31,6 +32,7 @@ from results.terminal import View, console
 from results.words import Limits
 from trainer.errors import BadInput
 from trainer.hardware import Machine, detect, sizing
+from trainer.sandbox import hide
 from trainer.task import Task, genome_path, open_task
 
 ROOT = Path(__file__).resolve().parent
@@ -187,19 +189,23 @@ def go(folder: runs.RunFolder, settings: runs.Settings) -> int:
 
 def main(arguments: Sequence[str]) -> int:
     """Parse, run, and turn what the user got wrong into one line and exit code 2."""
+    hide()  # candidates run as the same user, and our environment may hold keys
     try:
         result = app(arguments, exit_on_error=False, print_error=False, result_action="return_value")
         return int(result or 0)
     except (BadInput, CycloptsError) as error:
-        problem = " ".join(str(error).split())
+        problem, code = " ".join(str(error).split()), 2
+    except MachineFailed as error:
+        problem, code = f"{error}; the run can be resumed", 1
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES):
             raise
+        code = 2
         problem = (
             f"cannot write {error.filename or 'a file'}: {error.strerror}; make room or mend its permissions"
         )
     print(f"error: {problem}", file=sys.stderr)
-    return 2
+    return code
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ from msgspec import Struct
 
 from population.lineage import Answer, Mind
 from population.proposers import Request
+from trainer.examiner import ExamFailed
 from trainer.outcome import Progress, Report
 from trainer.trial import Order
 
@@ -63,6 +64,14 @@ class Backend(Protocol):
         """End everything at once, a running trial too. Can be called twice."""
 
 
+def attempt(train: Train, order: Order, watch: Callable[[Progress], None]) -> Trained | Gone:
+    """Run a trial; an exam that the machine failed, and not the candidate, counts as a lost trainer."""
+    try:
+        return Trained(order.trial, train(order, watch))
+    except ExamFailed as error:
+        return Gone(None, str(error))
+
+
 class Inline:
     """Minds and trials in this process, one after the other. `train` may be any function of an order."""
 
@@ -87,7 +96,7 @@ class Inline:
         if self._order is None:
             return None
         order, self._order = self._order, None
-        return Trained(order.trial, self._train(order, self._watch))
+        return attempt(self._train, order, self._watch)
 
     def progress(self) -> Progress | None:
         return self._progress

@@ -10,10 +10,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from population.backend import Answered, Gone, Message, Trained
+from population.backend import Answered, Gone, Message, Trained, attempt
 from population.lineage import Answer, Mind
 from population.proposers import Request
-from trainer.outcome import Progress, Report
+from trainer.outcome import Progress
 from trainer.trial import Order, run_trial
 
 # All are read when Ray is imported. The first: under `uv run`, Ray would build an environment a worker. The
@@ -36,11 +36,11 @@ class Trainer:
         self._lock = threading.Lock()
         self._progress: Progress | None = None
 
-    def train(self, order: Order) -> Report:
+    def train(self, order: Order) -> Trained | Gone:
         if not self._lock.acquire(blocking=False):
             raise RuntimeError("one trial at a time")
         try:
-            return run_trial(order, self._watch)
+            return attempt(run_trial, order, self._watch)
         finally:
             self._progress = None
             self._lock.release()
@@ -114,14 +114,14 @@ class Cluster:
         ray.shutdown()
 
     def _trained(self, call: "ray.ObjectRef[Any]") -> Message:
-        trial = self._training.pop(call)
+        del self._training[call]
         try:
-            report: Report = _result(call)
+            message: Trained | Gone = _result(call)
         except (ActorDiedError, ActorUnavailableError) as error:
             ray.kill(self._trainer)  # out of reach is not dead: two must not share the GPU
             self._trainer = self._new_trainer()
             return Gone(None, _first_line(error))
-        return Trained(trial, report)
+        return message
 
     def _thought(self, call: "ray.ObjectRef[Any]") -> Message:
         lineage = self._thinking.pop(call)

@@ -43,6 +43,10 @@ EXPORT_EVERY_S = 5.0
 LOSSES = 3  # trials lost in a row before the machine is given up
 
 
+class MachineFailed(Exception):
+    """No trial can be brought to its end on this machine; the run can be resumed when that is mended."""
+
+
 class Watcher(Protocol):
     """Whoever is shown the run (see results.terminal)."""
 
@@ -187,19 +191,19 @@ class Search:
         )
 
     def lost(self, reason: str) -> Lost | Finished:
-        """The trainer died under a trial: bad luck once, its candidate's doing if it happens again.
+        """The machine failed under a trial: bad luck once, its candidate's doing if it happens again.
 
-        Raises RuntimeError when it happens to whatever is tried: then it is the machine.
+        Raises MachineFailed when it happens to whatever is tried.
         """
         trial = self.population.running
         assert trial is not None, "only a trainer with a trial can be lost"
         candidate = self.population.trials[trial].candidate.number
         self._losses[candidate] += 1
         if len(self._losses) > LOSSES:
-            raise RuntimeError(f"the trainer died {self._losses.total()} times in a row: {reason}")
+            raise MachineFailed(f"{self._losses.total()} trials in a row were lost: {reason}")
         if self._losses[candidate] == 1:
             return Lost(trial, reason)
-        return Finished(trial, Crashed(f"the trainer died with it twice: {reason}"), Usage(time.time()))
+        return Finished(trial, Crashed(f"lost with its trainer twice: {reason}"), Usage(time.time()))
 
     def facts(self) -> Facts:
         now = time.monotonic()

@@ -24,10 +24,11 @@ from population.records import (
     Usage,
 )
 from population.runs import RunFolder
-from population.search import Search
+from population.search import MachineFailed, Search
 from population.state import Population
 from tests.population.searches import begun, git, make_run, make_task, refs, searched, valley
 from trainer.errors import BadInput
+from trainer.examiner import ExamFailed
 
 
 @pytest.fixture
@@ -233,13 +234,27 @@ def test_a_candidate_under_which_trainers_die_is_not_run_a_third_time(tmp_path: 
     assert searched(folder).population.baseline_score is not None  # a failed baseline gets another chance
 
 
+def test_an_exam_that_the_machine_failed_is_held_again(tmp_path: Path, task: Path) -> None:
+    failures = [ExamFailed("killed by SIGKILL")]
+
+    def unlucky(text: str) -> Outcome:
+        if failures:
+            raise failures.pop()
+        return valley(text)
+
+    population = searched(make_run(tmp_path, task, trials=2), unlucky).population
+    assert population.trials[1].lost == "killed by SIGKILL"
+    assert population.trials[2].candidate == population.trials[1].candidate
+    assert population.finished == 2
+
+
 def test_a_machine_that_always_dies_stops_the_run(tmp_path: Path, task: Path) -> None:
     folder = make_run(tmp_path, task, trials=30)
     with begun(folder) as search:
         _interrupt(search, after=3, times=1)
         search.run()
     with begun(folder, machines=lambda minds: Mortal(minds, trials=99)) as search:
-        with pytest.raises(RuntimeError, match="times in a row"):
+        with pytest.raises(MachineFailed, match="in a row were lost: killed"):
             search.run()
         assert search.population.finished < 5
 
