@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_model
+from safetensors.torch import load_file
 
 ASK = struct.Struct("<qq")
 ANSWER = struct.Struct("<q")
@@ -46,8 +46,24 @@ def main(setup: dict[str, Any]) -> None:
 def _model(device: str) -> torch.nn.Module:
     sys.path.insert(0, str(Path.cwd()))
     model: torch.nn.Module = importlib.import_module("train").build_model()
-    load_model(model, "weights.safetensors")
+    fill(model, load_file("weights.safetensors"))
     return model.to(device).eval()
+
+
+def fill(model: torch.nn.Module, saved: dict[str, torch.Tensor]) -> None:
+    """Load what a submission saved: a tensor for every place, tied places sharing one, and no other.
+
+    Names are as a submission has them, without what torch.compile adds to those of a part it has compiled.
+    Raises ValueError for a tensor too many or too few, RuntimeError for one of another shape.
+    """
+    state = model.state_dict()
+    places = {name.replace("_orig_mod.", ""): name for name in state}
+    if unknown := sorted(saved.keys() - places.keys()):
+        raise ValueError(f"the weights hold {unknown[0]}, which the model has not")
+    model.load_state_dict({places[name]: tensor for name, tensor in saved.items()}, strict=False)
+    filled = {state[places[name]].data_ptr() for name in saved}
+    if missing := [name for name, place in places.items() if state[place].data_ptr() not in filled]:
+        raise ValueError(f"the weights lack {missing[0]}")
 
 
 def _mapped(fd: int, dtype: torch.dtype, shape: list[int]) -> torch.Tensor:
