@@ -33,7 +33,7 @@ def fetch(data: Path) -> str:
 def copy_build(data: Path) -> str:
     """Fetch the build for this machine through `kernels`, and copy it whole or not at all."""
     from huggingface_hub.errors import HTTPError  # type: ignore[attr-defined]
-    from kernels import install_kernel  # type: ignore[import-not-found, unused-ignore]
+    from kernels import install_kernel  # type: ignore[import-untyped]
 
     partial = data / f".{NAME}.partial"
     shutil.rmtree(partial, ignore_errors=True)

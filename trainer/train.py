@@ -146,7 +146,7 @@ def kernel_in(folder: Path) -> Callable[..., Tensor] | None:
     """`flash_attn_func` of a local build, never from the network; or None, and a line that says why."""
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
     try:
-        from kernels import get_local_kernel  # type: ignore[import-not-found, unused-ignore]
+        from kernels import get_local_kernel  # type: ignore[import-untyped]
 
         found: Callable[..., Tensor] = get_local_kernel(folder).flash_attn_func
     except (AttributeError, ImportError, OSError, RuntimeError, ValueError) as error:
