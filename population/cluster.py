@@ -52,16 +52,6 @@ class Trainer:
         self._progress = progress
 
 
-class _Actor:
-    """A lineage's mind, wrapped."""
-
-    def __init__(self, mind: Mind) -> None:
-        self._mind = mind
-
-    def think(self, request: Request) -> Answer:
-        return self._mind.think(request)
-
-
 class Cluster:
     """Ray on this machine: starts it, keeps the actors, turns finished calls into messages."""
 
@@ -81,28 +71,28 @@ class Cluster:
         self._minds = {name: self._new_mind(name) for name in minds}
         self._trainer = self._new_trainer()
         self._thinking: dict[ray.ObjectRef[Any], str] = {}
-        self._training: dict[ray.ObjectRef[Any], int] = {}
+        self._training: ray.ObjectRef[Any] | None = None
 
     def think(self, request: Request) -> None:
         call = self._minds[request.lineage].think.remote(request)
         self._thinking[call] = request.lineage
 
     def train(self, order: Order) -> None:
-        assert not self._training, "one trial at a time"
-        self._training[self._trainer.train.remote(order)] = order.trial
+        assert self._training is None, "one trial at a time"
+        self._training = self._trainer.train.remote(order)
 
     def wait(self, timeout_s: float) -> Message | None:
-        calls = [*self._training, *self._thinking]
+        calls = [*([] if self._training is None else [self._training]), *self._thinking]
         if not calls:
             threading.Event().wait(timeout_s)
             return None
         done, _ = ray.wait(calls, num_returns=1, timeout=timeout_s)
         if not done:
             return None
-        return self._trained(done[0]) if done[0] in self._training else self._thought(done[0])
+        return self._thought(done[0]) if done[0] in self._thinking else self._trained(done[0])
 
     def progress(self) -> Progress | None:
-        if not self._training:
+        if self._training is None:
             return None
         try:
             progress: Progress | None = ray.get(self._trainer.progress.remote(), timeout=1.0)
@@ -114,7 +104,7 @@ class Cluster:
         ray.shutdown()
 
     def _trained(self, call: "ray.ObjectRef[Any]") -> Message:
-        del self._training[call]
+        self._training = None
         try:
             message: Trained | Gone = _result(call)
         except (ActorDiedError, ActorUnavailableError) as error:
@@ -134,7 +124,7 @@ class Cluster:
         return Answered(lineage, answer)
 
     def _new_mind(self, lineage: str) -> Any:
-        return ray.remote(_Actor).options(num_cpus=0).remote(self._bodies[lineage])
+        return ray.remote(Mind).options(num_cpus=0).remote(self._bodies[lineage].proposer)
 
     def _new_trainer(self) -> Any:
         return ray.remote(Trainer).options(num_cpus=0, max_concurrency=2).remote()

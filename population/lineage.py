@@ -29,12 +29,12 @@ class Mind:
     """A plain class, wrapped as an actor where the run is composed. It holds no truth."""
 
     def __init__(self, proposer: Proposer) -> None:
-        self._proposer = proposer
+        self.proposer = proposer
 
     def think(self, request: Request) -> Answer:
         """Ask the proposer once, check what it says, and note how long it took."""
         begun = time.monotonic()
-        answer = self._checked(request, self._proposer.propose(request))
+        answer = self._checked(request, self.proposer.propose(request))
         return replace(answer, thought=replace(answer.thought, wall_s=time.monotonic() - begun))
 
     def _checked(self, request: Request, reply: Reply) -> Answer:

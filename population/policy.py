@@ -14,6 +14,7 @@ Better is lower. A score equal to the tip's advances if its genome is simpler.
 """
 
 from collections.abc import Mapping
+from itertools import islice
 from random import Random
 from typing import Literal, TypeAlias, assert_never, get_args
 
@@ -103,8 +104,7 @@ def _over(population: Population, rules: Rules, facts: Facts) -> str | None:
 
 def _trial_s(population: Population) -> float:
     """How long the next trial will take, start-up and exam included: as long as the longest of late."""
-    late = [*population.trials][-5:]
-    usages = (population.trials[number].usage for number in late)
+    usages = (trial.usage for trial in islice(reversed(population.trials.values()), 5))
     return max([population.run.budget_s, *(usage.wall_s for usage in usages if usage is not None)])
 
 
