@@ -103,6 +103,9 @@ def _scope(base: Body, ours: Body, theirs: Body, path: str) -> Merge:
 
 def _fate(base: Unit, ours: Unit | None, theirs: Unit | None, contested: set[str], path: str) -> Merge:
     """What becomes of one unit of the base."""
+    if ours is theirs is base:
+        yield base.text
+        return
     left, right = (unit.text if unit else "" for unit in (ours, theirs))
     names = base.names.union(*(unit.names for unit in (ours, theirs) if unit))
     if names & contested and left != right:
@@ -115,6 +118,8 @@ def _fate(base: Unit, ours: Unit | None, theirs: Unit | None, contested: set[str
 
 def _together(ours: Body, theirs: Body, contested: set[str], path: str) -> Merge:
     """Units that both sides inserted at one place: ours first, what both have once."""
+    if not ours and not theirs:
+        return
     mine, added = _beyond(ours, theirs), _beyond(theirs, ours)
     if mine and added and not all(unit.plain for unit in (*ours, *theirs)):
         yield Clash(path + added[0].label, joined(ours), joined(theirs))
