@@ -11,18 +11,17 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 
 import cyclopts
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from population import genome, runs
+from population import evidence, genome, runs
 from population.backend import Backend, Inline
 from population.branches import Branches
 from population.cluster import Cluster
-from population.lineage import Mind
 from population.minds import dealt
 from population.opening import opened
 from results.exports import write_exports
@@ -43,10 +42,8 @@ def main(ray_trials: int = 100, inline_trials: int = 1000) -> None:
         print(f"{name:6}  {trials:5d} trials in {took_s:5.1f} s  {each_ms:6.1f} ms a trial  best {best:.4f}")
 
 
-def measure(
-    home: Path, machines: Callable[[Mapping[str, Mind]], Backend], trials: int
-) -> tuple[float, float]:
-    """Seconds of wall time for a whole run, machines started and stopped, and its best score."""
+def measure(home: Path, machines: Callable[[], Backend], trials: int) -> tuple[float, float]:
+    """Wall time of a whole run with its machines, in seconds, and the expected score of its best genome."""
     task = shutil.copytree(HILL, home / "hill")
     folder = runs.new_folder(home, "bench")
     branches = Branches.open(task, folder.name, folder.path)
@@ -74,13 +71,13 @@ def measure(
             search.run()
             search.export()
     assert search.population.finished == trials
-    best = search.population.best
-    assert best is not None and best.score is not None
-    return time.monotonic() - begun, best.score
+    best = evidence.best(search.population)
+    assert best is not None
+    return time.monotonic() - begun, evidence.weigh(search.population).estimates[best].mean
 
 
-def inline(minds: Mapping[str, Mind]) -> Backend:
-    return Inline(minds, scored)
+def inline() -> Backend:
+    return Inline(scored)
 
 
 def scored(order: Order, watch: Callable[[Progress], None]) -> Report:

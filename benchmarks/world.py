@@ -1,7 +1,7 @@
 """What a policy can be tried on: a world, and how one is read from a file.
 
-A world is a landscape of genomes whose true scores are known, so that what a search reports can be compared with what
-it found. `python benchmarks/arena.py --world FILE` takes one from a file that defines
+A world is a landscape of genomes whose true scores are known, so that what a search reports can be compared
+with what it found. `python benchmarks/arena.py --world FILE` takes one from a file that defines
 
     def world(seed: int) -> World: ...
 
@@ -35,13 +35,13 @@ class World(Protocol):
         """Standard deviation of the score of one trial."""
 
     def proposer(self, brief: str) -> Proposer:
-        """The mind of a lineage that follows `brief`. All its randomness comes from the requests it is sent."""
+        """The mind of a lineage that follows `brief`. All its randomness comes from its requests."""
 
     def train(self, genome: str, seed: int) -> Outcome:
         """One trial: a noisy score or a failure. The same genome and seed bring the same outcome."""
 
     def truth(self, genome: str) -> float:
-        """The score of `genome` without noise."""
+        """The score of `genome` without noise; infinite if every trial of it fails."""
 
 
 MakeWorld: TypeAlias = Callable[[int], World]

@@ -6,7 +6,7 @@ does it with actors.
 """
 
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Protocol, TypeAlias
 
 from msgspec import Struct
@@ -48,6 +48,9 @@ Message: TypeAlias = Answered | Trained | Gone
 
 
 class Backend(Protocol):
+    def enrol(self, lineage: str, mind: Mind) -> None:
+        """Give a lineage its mind; before it is first asked to think."""
+
     def think(self, request: Request) -> None:
         """Ask the mind of `request.lineage` for a candidate."""
 
@@ -75,12 +78,15 @@ def attempt(train: Train, order: Order, watch: Callable[[Progress], None]) -> Tr
 class Inline:
     """Minds and trials in this process, one after the other. `train` may be any function of an order."""
 
-    def __init__(self, minds: Mapping[str, Mind], train: Train) -> None:
-        self._minds = minds
+    def __init__(self, train: Train) -> None:
+        self._minds: dict[str, Mind] = {}
         self._train = train
         self._requests: deque[Request] = deque()
         self._order: Order | None = None
         self._progress: Progress | None = None
+
+    def enrol(self, lineage: str, mind: Mind) -> None:
+        self._minds[lineage] = mind
 
     def think(self, request: Request) -> None:
         self._requests.append(request)

@@ -6,7 +6,6 @@ worker. An actor that dies is built again and the loop is told (`Gone`); no acto
 
 import os
 import threading
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -55,7 +54,7 @@ class Trainer:
 class Cluster:
     """Ray on this machine: starts it, keeps the actors, turns finished calls into messages."""
 
-    def __init__(self, minds: Mapping[str, Mind]) -> None:
+    def __init__(self) -> None:
         os.environ["PYTHONPATH"] = os.pathsep.join(
             [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
         )  # workers are started by Ray's own process and know nothing of our path
@@ -67,11 +66,15 @@ class Cluster:
             log_to_driver=False,
             object_store_memory=STORE_BYTES,
         )
-        self._bodies = minds
-        self._minds = {name: self._new_mind(name) for name in minds}
+        self._bodies: dict[str, Mind] = {}
+        self._minds: dict[str, Any] = {}
         self._trainer = self._new_trainer()
         self._thinking: dict[ray.ObjectRef[Any], str] = {}
         self._training: ray.ObjectRef[Any] | None = None
+
+    def enrol(self, lineage: str, mind: Mind) -> None:
+        self._bodies[lineage] = mind
+        self._minds[lineage] = self._new_mind(lineage)
 
     def think(self, request: Request) -> None:
         call = self._minds[request.lineage].think.remote(request)

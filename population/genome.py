@@ -104,9 +104,9 @@ def constants(text: str, tree: ast.Module | None = None) -> dict[str, Constant]:
     return found
 
 
-def knobs(text: str) -> dict[str, Knob]:
+def knobs(text: str, tree: ast.Module | None = None) -> dict[str, Knob]:
     """The plain values of the scalar constants that depend on no other. Raises SyntaxError."""
-    return {name: knob for name, found in constants(text).items() if (knob := found.knob) is not None}
+    return {name: knob for name, found in constants(text, tree).items() if (knob := found.knob) is not None}
 
 
 def parse_range(comment: str) -> Range | None:
@@ -178,7 +178,7 @@ def skeleton(tree: ast.Module) -> ast.Module:
     return ast.Module(body, type_ignores=[])
 
 
-def complexity(text: str) -> int:
+def complexity(text: str, tree: ast.Module | None = None) -> int:
     """Lines of code, without comments, blank lines and docstrings. Raises SyntaxError."""
     lines: set[int] = set()
     text = re.sub(r"\r\n?", "\n", text)
@@ -188,7 +188,7 @@ def complexity(text: str) -> int:
                 lines.update(range(token.start[0], token.end[0] + 1))
     except tokenize.TokenError as error:
         raise SyntaxError(str(error)) from error
-    for node in ast.walk(parse(text)):
+    for node in ast.walk(tree or parse(text)):
         if (words := docstring(node)) is not None:
             lines.difference_update(range(words.lineno, (words.end_lineno or 0) + 1))
     return len(lines)

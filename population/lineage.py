@@ -7,6 +7,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from population import genome
+from population.expressions import parse
 from population.proposers import NoIdea, Proposer, Reply, Request
 from population.records import Knob, Thought
 
@@ -54,12 +55,13 @@ def draft_of(text: str, idea: str, thought: Thought | None = None) -> Answer:
     """A genome with what the records keep of it; NoIdea if it is not a program."""
     thought = thought or Thought()
     try:
+        tree = parse(text)
         return Draft(
             genome=text,
             idea=idea,
-            genome_hash=genome.normal_hash(text),
-            complexity=genome.complexity(text),
-            knobs=genome.knobs(text),
+            genome_hash=genome.normal_hash(tree),
+            complexity=genome.complexity(text, tree),
+            knobs=genome.knobs(text, tree),
             thought=thought,
         )
     except SyntaxError as error:

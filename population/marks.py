@@ -6,6 +6,8 @@ whole journal when it resumes, which repairs whatever a crash cut off. Refs of o
     refs/heads/lineages/R/LINEAGE     the tip, a branch like any other
     refs/lineages/R/trials/0007       the candidate of trial 7, whatever became of it
     refs/lineages/R/ready/0009        candidate 9, while it waits for the GPU
+    refs/lineages/R/dropped/0009      candidate 9, if it gave way to another or to nothing before its turn
+    refs/lineages/R/pruned/LINEAGE    the last tip of a lineage that ended, in the place of its branch
 """
 
 import re
@@ -16,7 +18,10 @@ from typing import assert_never
 from msgspec import Struct
 
 from population.records import (
+    Adopted,
     Assigned,
+    Clashed,
+    Combined,
     Declined,
     Ended,
     Entry,
@@ -26,6 +31,7 @@ from population.records import (
     Judged,
     Lost,
     Proposed,
+    Pruned,
     Resumed,
     Started,
 )
@@ -64,6 +70,14 @@ def ready_ref(run: str, candidate: int) -> str:
     return f"refs/lineages/{run}/ready/{candidate:04d}"
 
 
+def dropped_ref(run: str, candidate: int) -> str:
+    return f"refs/lineages/{run}/dropped/{candidate:04d}"
+
+
+def pruned_ref(run: str, lineage: str) -> str:
+    return f"refs/lineages/{run}/pruned/{lineage}"
+
+
 def valid_run_name(name: str) -> bool:
     """Whether `name` can stand in a ref and name a folder; lineages are named by the same rule."""
     return bool(_VALID_NAME.fullmatch(name)) and ".." not in name and not name.endswith((".", ".lock"))
@@ -87,18 +101,27 @@ def marks_after(event: Event, population: Population) -> Marks:
             refs[branch(run, born.lineage)] = born.tip
         case Proposed(candidate):
             refs[ready_ref(run, candidate.number)] = candidate.commit
+            refs |= _dropped(candidate.combines, population)
+        case Clashed(_, candidates):
+            refs |= _dropped(candidates, population)
+        case Adopted(lineage, commit):
+            refs[branch(run, lineage)] = commit
+        case Pruned(lineage):
+            refs[branch(run, lineage)] = None
+            refs[pruned_ref(run, lineage)] = population.lineages[lineage].tip
         case Assigned() as assigned:
             refs[trial_ref(run, assigned.trial)] = population.candidates[assigned.candidate].commit
             refs[ready_ref(run, assigned.candidate)] = None
-        case Lost(trial):
-            candidate = population.trials[trial].candidate
-            refs[ready_ref(run, candidate.number)] = candidate.commit
+        case Lost(number):
+            trial = population.trials[number]
+            if not trial.again:
+                refs[ready_ref(run, trial.candidate.number)] = trial.candidate.commit
         case Judged() as judged:
             candidate = population.trials[judged.trial].candidate
-            if judged.verdict == "advance":
+            if judged.verdict == "advance" and population.lineages[candidate.lineage].pruned is None:
                 refs[branch(run, candidate.lineage)] = candidate.commit
             notes = (_note(judged, population),)
-        case Started() | Declined() | Finished() | Resumed() | Ended():
+        case Started() | Declined() | Combined() | Finished() | Resumed() | Ended():
             pass
         case _:
             assert_never(event)
@@ -114,6 +137,16 @@ def marks_of(entries: Iterable[Entry], population: Population) -> Marks:
         refs |= marks.refs
         notes += marks.notes
     return Marks(refs, tuple(notes), population.at)
+
+
+def _dropped(candidates: Iterable[int], population: Population) -> dict[str, str | None]:
+    """Refs of those among some candidates that were never tried, which they will not be now."""
+    run = population.run.run
+    refs: dict[str, str | None] = {}
+    for number in set(candidates) - population.tried.keys():
+        refs[ready_ref(run, number)] = None
+        refs[dropped_ref(run, number)] = population.candidates[number].commit
+    return refs
 
 
 def _note(judged: Judged, population: Population) -> Note:

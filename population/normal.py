@@ -48,6 +48,8 @@ def only_seed_changed(before: str, after: str) -> bool:
 
     A statement that only sets a seed counts as a seed, so adding one is no other change. Raises SyntaxError.
     """
+    if "seed" not in before.lower() and "seed" not in after.lower():  # spares most genomes four walks
+        return False
     return normal_hash(before) != normal_hash(after) and (
         _normal_form(before, seeds=False) == _normal_form(after, seeds=False)
     )

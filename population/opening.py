@@ -1,6 +1,6 @@
 """How a run is begun or taken up again: all it holds open, and what is recorded before its loop."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TypeAlias
@@ -11,6 +11,7 @@ from population.branches import Branches
 from population.journal import Journal
 from population.lineage import Mind, draft_of
 from population.minds import mind
+from population.names import lineage_name
 from population.proposers import NoIdea
 from population.records import Candidate, Event, Founded, Lost, Proposed, Resumed, Started
 from population.search import Search, Watcher
@@ -28,10 +29,11 @@ Export: TypeAlias = Callable[[Path, Population, Callable[[str], str]], None]  # 
 def opened(
     folder: runs.RunFolder,
     settings: runs.Settings,
-    machines: Callable[[Mapping[str, Mind]], Backend],
+    machines: Callable[[], Backend],
     view: Watcher,
     export: Export,
     patience_s: float = PATIENCE_S,
+    mind_of: Callable[[Founded], Mind] = lambda founded: mind(founded.proposer),
 ) -> Iterator[Search]:
     """A run ready for its loop: the journal locked, git in step with it, machines up, its opening recorded.
 
@@ -42,13 +44,13 @@ def opened(
         task = Path(settings.task.folder)
         branches = Branches.open(task, settings.run, folder.path, genome_path(task))
         clear_scratch(folder.scratch)
-        backend = machines({name: mind(proposer) for name, _, proposer in runs.deal(settings)})
+        backend = machines()
         held.callback(backend.close)
 
         def write(population: Population) -> None:
             export(folder.path, population, branches.text)
 
-        search = Search(folder, settings, journal, branches, backend, view, write, patience_s)
+        search = Search(settings, folder, journal, branches, backend, view, write, patience_s, mind_of)
         if search.population.started is not None:
             branches.repair(journal.entries, search.population)
         for event in opening(search.population, settings, branches.text):
@@ -98,11 +100,12 @@ def _baseline(settings: runs.Settings, text: str, number: int) -> Candidate:
         raise BadInput(f"train.py {draft.reason}")
     return Candidate(
         number=number,
-        lineage=runs.lineage_name(0),
+        lineage=lineage_name(0),
         operator="baseline",
         idea="baseline",
         commit=settings.baseline,
         parents=(settings.head,),
+        base=settings.head,
         genome_hash=draft.genome_hash,
         complexity=draft.complexity,
         knobs=draft.knobs,

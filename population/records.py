@@ -1,8 +1,8 @@
 """What is written down: candidates, events and decisions, as frozen records.
 
 Every line of a run's journal is one `Entry`. Events are a tagged union; a decision is the event it causes
-(`Assigned`, `Judged`, `Ended`) and carries its reason in words. The outcomes come from the trainer, which
-defines what a trial is. Lower scores are better.
+(`Assigned`, `Judged`, `Adopted`, `Combined`, `Founded`, `Pruned`, `Ended`) and carries its reason in
+words. The outcomes come from the trainer, which defines what a trial is. Lower scores are better.
 """
 
 from typing import Literal, TypeAlias
@@ -12,14 +12,14 @@ from msgspec import Struct
 from trainer.outcome import Completed, Crashed, Outcome, Refused, Report, Stopped, TimedOut, Usage
 
 __all__ = [
-    "Assigned", "Candidate", "Completed", "Crashed", "Declined", "Ended", "Entry", "Event", "Finished",
-    "Founded", "Judged", "Knob", "Lost", "Operator", "Outcome", "Proposed", "Refused", "Report", "Resumed",
-    "Started", "Stopped", "Thought", "TimedOut", "Usage", "Verdict",
-]  # fmt: skip
+    "Adopted", "Assigned", "Candidate", "Clashed", "Combined", "Completed", "Crashed", "Declined",
+    "Ended", "Entry", "Event", "Finished", "Founded", "Judged", "Knob", "Lost", "Operator", "Outcome",
+    "Proposed", "Pruned", "Refused", "Report", "Resumed", "Started", "Stopped", "Thought", "TimedOut",
+    "Usage", "Verdict", ]  # fmt: skip
 
 Knob: TypeAlias = bool | int | float | str
-Operator: TypeAlias = Literal["mutate", "merge", "adopt", "replicate", "baseline", "external"]
-Verdict: TypeAlias = Literal["advance", "discard"]
+Operator: TypeAlias = Literal["mutate", "merge", "ablate", "adopt", "replicate", "baseline", "external"]
+Verdict: TypeAlias = Literal["advance", "confirm", "discard"]
 
 
 class Thought(Struct, frozen=True):
@@ -40,11 +40,13 @@ class Candidate(Struct, frozen=True):
     idea: str
     commit: str
     parents: tuple[str, ...]  # commits it was made from: one, or two for a merge; the baseline's is HEAD
+    base: str  # the commit it has to beat: its lineage's tip when it was made
     genome_hash: str  # of the normal form: equal for genomes that differ in comments or layout only
     complexity: int  # lines of code, without comments, blank lines and docstrings
     knobs: dict[str, Knob]  # the genome's constants, by name
     proposer: str
     thought: Thought = Thought()
+    combines: tuple[int, ...] = ()  # candidates whose changes it brings together, on top of `base`
 
 
 class Started(Struct, frozen=True, tag="started"):
@@ -86,8 +88,53 @@ class Declined(Struct, frozen=True, tag="declined"):
     reason: str
 
 
+class Combined(Struct, frozen=True, tag="combined"):
+    """Decision: put the changes of some candidates on top of commit `onto`, as one candidate.
+
+    Changes are merged by structure (see merging.py). A `merge` of several asks whether they hold together; an
+    `ablate` takes them out of `onto`, to see whether they earn their place; a
+    `mutate` of one that waits for the GPU rebases it, because its lineage's tip has moved. What it comes to
+    is the `Proposed` or `Clashed` that follows.
+    """
+
+    lineage: str
+    onto: str
+    candidates: tuple[int, ...]
+    operator: Operator
+    reason: str
+
+
+class Clashed(Struct, frozen=True, tag="clashed"):
+    """What was to be combined cannot be, or comes to nothing new. One that waited for the GPU is dropped."""
+
+    lineage: str
+    candidates: tuple[int, ...]
+    reason: str
+
+
+class Adopted(Struct, frozen=True, tag="adopted"):
+    """Decision: a lineage's tip moves to a commit that was measured.
+
+    Forward to a proven win of another lineage, aside to a near miss that may open a way, or back from there.
+    """
+
+    lineage: str
+    commit: str
+    reason: str
+
+
+class Pruned(Struct, frozen=True, tag="pruned"):
+    """Decision: a lineage ends."""
+
+    lineage: str
+    reason: str
+
+
 class Assigned(Struct, frozen=True, tag="assigned"):
-    """Decision: this candidate gets the GPU, as trial number `trial` (from 1), with this seed."""
+    """Decision: this candidate gets the GPU, as trial number `trial` (from 1), with this seed.
+
+    A candidate that was tried before is measured again.
+    """
 
     trial: int
     candidate: int
@@ -111,7 +158,11 @@ class Lost(Struct, frozen=True, tag="lost"):
 
 
 class Judged(Struct, frozen=True, tag="judged"):
-    """Decision: what the evidence says of a finished trial. `advance` moves the lineage's tip to it."""
+    """Decision: what the evidence says of a finished trial.
+
+    `advance` moves the lineage's tip to it; `confirm` says that it may be better than its base and that more
+    evidence is needed.
+    """
 
     trial: int
     verdict: Verdict
@@ -129,7 +180,20 @@ class Ended(Struct, frozen=True, tag="ended"):
 
 
 Event: TypeAlias = (
-    Started | Founded | Proposed | Declined | Assigned | Finished | Lost | Judged | Resumed | Ended
+    Started
+    | Founded
+    | Proposed
+    | Declined
+    | Combined
+    | Clashed
+    | Adopted
+    | Pruned
+    | Assigned
+    | Finished
+    | Lost
+    | Judged
+    | Resumed
+    | Ended
 )
 
 

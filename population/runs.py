@@ -14,17 +14,10 @@ import msgspec
 from msgspec import Struct
 
 from population.marks import valid_run_name
-from population.policy import PolicyName
+from population.names import lineage_name
+from population.policy import PolicyName, Rules
 from trainer.errors import BadInput
 from trainer.task import Task
-
-# fmt: off
-NAMES = (
-    "amber", "birch", "cedar", "dune", "ember", "fjord", "grove", "heath", "iris", "juniper", "kelp",
-    "lichen", "moss", "nettle", "opal", "pine", "quartz", "reed", "sage", "thistle", "umber", "violet",
-    "willow", "yarrow", "zinnia",
-)
-# fmt: on
 
 
 class Brief(Struct, frozen=True):
@@ -127,10 +120,18 @@ def deal(settings: Settings) -> list[tuple[str, Brief, str]]:
     ]
 
 
-def lineage_name(index: int) -> str:
-    """amber, birch, ... zinnia, amber2, birch2, ..."""
-    lap, place = divmod(index, len(NAMES))
-    return NAMES[place] + (str(lap + 1) if lap else "")
+def rules(settings: Settings, patience_s: float) -> Rules:
+    """What decisions go by."""
+    pairs = tuple((brief.name, proposer) for brief in settings.briefs for proposer in settings.proposers)
+    return Rules(
+        settings.policy,
+        settings.seed,
+        settings.trials,
+        settings.hours,
+        patience_s,
+        settings.lineages,
+        pairs,
+    )
 
 
 def free_name(runs: Path, now: datetime) -> str:

@@ -15,22 +15,27 @@ from msgspec import Struct
 
 from population import notebook, runs
 from population.backend import Answered, Backend, Gone, Message, Trained
-from population.branches import Branches
+from population.genomes import Genomes
 from population.journal import Journal
-from population.lineage import Answer
+from population.lineage import Answer, Draft, Mind, draft_of
 from population.marks import message
-from population.policy import Facts, Rules, decide, parent, wanting
+from population.merging import Conflict, merge
+from population.policy import Facts, decide, parent, wanting
 from population.proposers import NoIdea
 from population.records import (
     Assigned,
     Candidate,
+    Clashed,
+    Combined,
     Crashed,
     Declined,
     Ended,
     Event,
     Finished,
+    Founded,
     Judged,
     Lost,
+    Operator,
     Proposed,
     Usage,
 )
@@ -57,6 +62,13 @@ class Watcher(Protocol):
     ) -> None: ...
 
 
+class Clock(Protocol):
+    """What the module `time` is; a simulation brings its own."""
+
+    def time(self) -> float: ...
+    def monotonic(self) -> float: ...
+
+
 class Asked(Struct, frozen=True):
     """A lineage was asked for a candidate that starts from `parent`, at `at` (monotonic seconds)."""
 
@@ -69,27 +81,33 @@ class Search:
 
     def __init__(
         self,
-        folder: runs.RunFolder,
         settings: runs.Settings,
+        folder: runs.RunFolder,
         journal: Journal,
-        branches: Branches,
+        genomes: Genomes,
         backend: Backend,
         view: Watcher,
         export: Callable[[Population], None],
         patience_s: float,
+        mind_of: Callable[[Founded], Mind],
+        clock: Clock = time,
     ) -> None:
-        self.folder, self.settings, self.journal = folder, settings, journal
-        self.branches, self.backend, self.view = branches, backend, view
-        self.rules = Rules(settings.policy, settings.seed, settings.trials, settings.hours, patience_s)
+        self.settings, self.folder, self.journal = settings, folder, journal
+        self.genomes, self.backend, self.view, self.clock = genomes, backend, view, clock
+        self.rules = runs.rules(settings, patience_s)
         self.population = replay(journal.entries)
         self.asked: dict[str, Asked] = {}  # by lineage
         self.interrupts = 0
         self._warned = False
         self._losses: Counter[int] = Counter()  # by candidate, since a trial last came to its end
-        self._briefs = {name: brief.text for name, brief, _ in runs.deal(settings)}
+        self._briefs = {brief.name: brief.text for brief in settings.briefs}
+        self._mind_of = mind_of
         self._export = export
         self._exported = 0.0
-        self._begun = time.monotonic()
+        self._begun = clock.monotonic()
+        for lineage in self.population.living:
+            born = Founded(lineage.name, lineage.brief, lineage.proposer, lineage.root, "resumed")
+            backend.enrol(lineage.name, mind_of(born))
 
     def run(self) -> None:
         """Go on until a decision ends the run, or the user does."""
@@ -97,6 +115,8 @@ class Search:
             if self.interrupts > 1:
                 self.give_up()
                 return
+            if self.population.combining is not None:
+                self.record(self.combined(self.population.combining))
             for lineage in wanting(self.population):
                 if lineage not in self.asked:
                     self.ask(lineage)
@@ -111,10 +131,12 @@ class Search:
     def record(self, event: Event) -> None:
         """Write an event down, then act on it: fold it, move the branches, tell whoever watches."""
         check(self.population, event)
-        apply(self.population, self.journal.append(event, time.time()))
-        self.branches.follow(event, self.population)
+        apply(self.population, self.journal.append(event, self.clock.time()))
+        self.genomes.follow(event, self.population)
+        if isinstance(event, Founded):
+            self.backend.enrol(event.lineage, self._mind_of(event))
         self.view.tell(event, self.population)
-        if isinstance(event, Judged) and time.monotonic() - self._exported > EXPORT_EVERY_S:
+        if isinstance(event, Judged) and self.clock.monotonic() - self._exported > EXPORT_EVERY_S:
             self.export()
 
     def ask(self, name: str) -> None:
@@ -122,12 +144,9 @@ class Search:
         lineage = self.population.lineages[name]
         start = parent(self.population, self.rules, lineage)
         seed = Random(f"{self.settings.seed} {name} {self.population.entries}").getrandbits(32)
-        self.asked[name] = Asked(time.monotonic(), start)
-        self.backend.think(
-            notebook.request(
-                self.population, lineage, start, self.branches.text(start), self._briefs[name], seed
-            )
-        )
+        self.asked[name] = Asked(self.clock.monotonic(), start)
+        brief, genome = self._briefs[lineage.brief], self.genomes.text(start)
+        self.backend.think(notebook.request(self.population, lineage, start, genome, brief, seed))
 
     def launch(self, assigned: Assigned) -> None:
         """Give a candidate the GPU."""
@@ -135,7 +154,7 @@ class Search:
         self.backend.train(
             Order(
                 trial=assigned.trial,
-                genome=self.branches.text(candidate.commit),
+                genome=self.genomes.text(candidate.commit),
                 seed=assigned.seed,
                 task=self.settings.task,
                 log=str(self.folder.log(assigned.trial)),
@@ -172,22 +191,87 @@ class Search:
             return Declined(name, start, answer.reason)
         if answer.genome_hash in self.population.hashes:  # since the mind was asked
             return Declined(name, start, f"another lineage was first: {answer.idea}")
-        proposer = self.population.lineages[name].proposer
-        words = message(answer.idea, name, proposer)
-        return Proposed(
-            Candidate(
-                number=len(self.population.candidates) + 1,
-                lineage=name,
-                operator="mutate",
-                idea=answer.idea,
-                commit=self.branches.commit(answer.genome, (start,), words, time.time()),
-                parents=(start,),
-                genome_hash=answer.genome_hash,
-                complexity=answer.complexity,
-                knobs=answer.knobs,
-                proposer=proposer,
-                thought=answer.thought,
+        lineage = self.population.lineages[name]
+        if lineage.pruned is not None:
+            return Declined(name, start, "the lineage has ended")
+        base = lineage.tip if self.rules.policy == "best-of-n" else start
+        return Proposed(self.candidate(name, "mutate", answer, (start,), lineage.proposer, base))
+
+    def combined(self, asked: Combined) -> Proposed | Clashed:
+        """What a decision to combine comes to: a candidate with the changes that fit together."""
+        onto, text = asked.onto, self.genomes.text(asked.onto)
+        parents: tuple[str, ...] = (onto,)
+        fitting: list[Candidate] = []
+        for number in asked.candidates:
+            change = self.population.candidates[number]
+            before, after = self.genomes.text(change.base), self.genomes.text(change.commit)
+            ablate = asked.operator == "ablate"
+            merged = merge(after, text, before) if ablate else merge(before, text, after)
+            if isinstance(merged, Conflict):
+                continue
+            if fitting and not ablate:  # what came before is a commit of its own: a merge has two parents
+                onto = self.merged(text, parents, asked.lineage, fitting)
+            apart = (
+                number in self.population.tried
+                and not ablate
+                and not self.related(asked.onto, number, fitting)
             )
+            parents = (onto, change.commit) if apart else (onto,)
+            text = merged.text
+            fitting.append(change)
+        if not fitting or (len(asked.candidates) > 1 and len(fitting) == 1 and not ablate):
+            return Clashed(asked.lineage, asked.candidates, "they change the same things")
+        draft = draft_of(text, ("without: " if asked.operator == "ablate" else "") + _together(fitting))
+        if isinstance(draft, NoIdea) or draft.genome_hash in self.population.hashes:
+            return Clashed(asked.lineage, asked.candidates, "together they are nothing new")
+        proposer = fitting[0].proposer if len(fitting) == 1 else "crossing"
+        numbers = tuple(change.number for change in fitting)
+        return Proposed(
+            self.candidate(asked.lineage, asked.operator, draft, parents, proposer, asked.onto, numbers)
+        )
+
+    def related(self, onto: str, number: int, fitting: list[Candidate]) -> bool:
+        """Whether a change and what it is put on are behind one another in git: then a merge says nothing."""
+        history, tip = self.population.history, self.population.commits[onto]
+        behind = set().union(history(tip), *(history(change.number) for change in fitting))
+        return number in behind or (
+            tip in history(number) and self.population.candidates[number].base != onto
+        )
+
+    def merged(self, text: str, parents: tuple[str, ...], lineage: str, changes: list[Candidate]) -> str:
+        """Commit a merge that is only a step to the next one."""
+        if len(changes) == 1 and changes[0].base == parents[0]:
+            return changes[0].commit
+        return self.genomes.commit(
+            text, parents, message(_together(changes), lineage, "crossing"), self.clock.time()
+        )
+
+    def candidate(
+        self,
+        lineage: str,
+        operator: Operator,
+        draft: Draft,
+        parents: tuple[str, ...],
+        proposer: str,
+        base: str,
+        combines: tuple[int, ...] = (),
+    ) -> Candidate:
+        """The next candidate, its genome committed. It has to beat `base`."""
+        words = message(draft.idea, lineage, proposer)
+        return Candidate(
+            number=len(self.population.candidates) + 1,
+            lineage=lineage,
+            operator=operator,
+            idea=draft.idea,
+            commit=self.genomes.commit(draft.genome, parents, words, self.clock.time()),
+            parents=parents,
+            base=base,
+            genome_hash=draft.genome_hash,
+            complexity=draft.complexity,
+            knobs=draft.knobs,
+            proposer=proposer,
+            thought=draft.thought,
+            combines=combines,
         )
 
     def lost(self, reason: str) -> Lost | Finished:
@@ -203,17 +287,17 @@ class Search:
             raise MachineFailed(f"{self._losses.total()} trials in a row were lost: {reason}")
         if self._losses[candidate] == 1:
             return Lost(trial, reason)
-        return Finished(trial, Crashed(f"lost with its trainer twice: {reason}"), Usage(time.time()))
+        return Finished(trial, Crashed(f"lost with its trainer twice: {reason}"), Usage(self.clock.time()))
 
     def facts(self) -> Facts:
-        now = time.monotonic()
+        now = self.clock.monotonic()
         thinking = {name: now - asked.at for name, asked in self.asked.items()}
         return Facts(now - self._begun, thinking, stopping=self.interrupts > 0)
 
     def export(self) -> None:
         """Write what people open: tables, the best genome and its diff."""
         self._export(self.population)
-        self._exported = time.monotonic()
+        self._exported = self.clock.monotonic()
 
     def interrupt(self, signum: int, frame: FrameType | None) -> None:
         """First Ctrl-C: end after the trial under way. Second: at once. The loop looks at its next turn."""
@@ -225,3 +309,7 @@ class Search:
             self.record(Lost(self.population.running, "stopped by hand"))
         self.record(Ended("stopped by hand"))
         self.backend.close()
+
+
+def _together(changes: list[Candidate]) -> str:
+    return changes[0].idea if len(changes) == 1 else "together: " + "; ".join(c.idea for c in changes)

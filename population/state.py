@@ -10,8 +10,11 @@ from math import isfinite
 from typing import assert_never
 
 from population.records import (
+    Adopted,
     Assigned,
     Candidate,
+    Clashed,
+    Combined,
     Completed,
     Declined,
     Ended,
@@ -21,8 +24,10 @@ from population.records import (
     Founded,
     Judged,
     Lost,
+    Operator,
     Outcome,
     Proposed,
+    Pruned,
     Resumed,
     Started,
     Usage,
@@ -37,6 +42,8 @@ class Trial:
     number: int
     candidate: Candidate
     seed: int
+    session: int  # counts the schedulers of a run from 0; scores of different ones may be offset
+    again: bool  # its candidate has a score already
     assigned_at: float
     assigned_because: str
     outcome: Outcome | None = None
@@ -44,11 +51,16 @@ class Trial:
     lost: str | None = None  # why it was cut off, if it was
     verdict: Verdict | None = None
     judged_because: str = ""
-    gain: float | None = None  # how far below the tip's score it came when judged; None without a score
+    gain: float | None = None  # how far below its base's mean score its own lay then; None without a score
 
     @property
     def score(self) -> float | None:
         return self.outcome.score if isinstance(self.outcome, Completed) else None
+
+    @property
+    def operator(self) -> Operator:
+        """What the trial was for: its candidate's operator, or to measure it again."""
+        return "replicate" if self.again else self.candidate.operator
 
 
 @dataclass
@@ -63,6 +75,7 @@ class Lineage:
     ready: list[int] = field(default_factory=list)  # candidate numbers waiting for the GPU, oldest first
     trials: list[int] = field(default_factory=list)
     declined: int = 0  # requests for an idea that came to nothing since the last candidate
+    pruned: str | None = None  # why it ended, if it has
 
 
 @dataclass
@@ -79,13 +92,22 @@ class Population:
     trials: dict[int, Trial] = field(default_factory=dict)
     scores: dict[str, list[float]] = field(default_factory=dict)  # by commit, oldest first
     complexities: dict[str, int] = field(default_factory=dict)  # by commit
+    advanced: set[str] = field(default_factory=set)  # commits with that verdict
+    children: dict[str, list[str]] = field(default_factory=dict)  # base -> commits tried from it
+    commits: dict[str, int] = field(default_factory=dict)  # commit -> its candidate
     hashes: dict[str, str] = field(default_factory=dict)  # genome hash -> commit that first bore it
+    bases: dict[str, int] = field(default_factory=dict)  # commits built on -> candidate
+    combined: set[frozenset[int]] = field(default_factory=set)  # candidates put together, or clashed
+    combining: Combined | None = None  # decided, and not acted on yet
+    session: int = 0
     running: int | None = None  # trial number
+    tried: dict[int, int] = field(default_factory=dict)  # candidate -> its first trial, running or done
     unjudged: list[int] = field(default_factory=list)
     gains: list[float] = field(default_factory=list)  # of every advance but the baseline's, oldest first
     baseline: str | None = None  # the commit every lineage started from
     finished: int = 0  # trials that came to an end of their own, the unit of --trials
     ended: str | None = None
+    weighed: tuple[object, object] | None = field(default=None, compare=False, repr=False)  # by evidence
 
     @property
     def run(self) -> Started:
@@ -97,6 +119,11 @@ class Population:
         """Mean score of a commit over its trials, or None if it has none."""
         scores = self.scores.get(commit)
         return sum(scores) / len(scores) if scores else None
+
+    @property
+    def living(self) -> list[Lineage]:
+        """The lineages that were not pruned, oldest first."""
+        return [line for line in self.lineages.values() if line.pruned is None]
 
     @property
     def elapsed_s(self) -> float:
@@ -111,22 +138,26 @@ class Population:
         """Lines of the genome at `commit`, which must be a candidate's."""
         return self.complexities[commit]
 
-    @property
-    def best(self) -> Trial | None:
-        """The first trial of the tip with the lowest mean score; of equals the simpler, then the earlier."""
-        tips = {line.tip for line in self.lineages.values()}
-        first = {t.candidate.commit: t for t in reversed(self.trials.values()) if t.score is not None}
-        scored = [(score, first[tip]) for tip in tips if (score := self.score(tip)) is not None]
-        ranked = [(score, trial.candidate.complexity, trial.number) for score, trial in scored]
-        return self.trials[min(ranked)[-1]] if ranked else None
+    def history(self, number: int) -> set[int]:
+        """A candidate with all those whose commits are behind its own."""
+        behind: set[int] = set()
+        waiting = [number]
+        while waiting:
+            candidate = self.candidates[waiting.pop()]
+            if candidate.number not in behind:
+                behind.add(candidate.number)
+                made = candidate.combines if candidate.operator == "merge" else ()
+                waiting += [part for part in made if part in self.tried]
+                waiting += [self.commits[parent] for parent in candidate.parents if parent in self.commits]
+                waiting += [self.commits[candidate.base]] if made else []
+        return behind
 
     def path(self, commit: str) -> list[Trial]:
-        """The scored trials that lead from the baseline to `commit`, first parents only, baseline first."""
-        by_commit = {t.candidate.commit: t for t in reversed(self.trials.values()) if t.score is not None}
+        """First trials of the commits that lead from the baseline to `commit`, each the base of the next."""
         steps: list[Trial] = []
-        while trial := by_commit.pop(commit, None):  # a baseline may be its own parent
-            steps.append(trial)
-            commit = trial.candidate.parents[0]
+        while (number := self.bases.get(commit)) is not None:
+            steps.append(self.trials[self.tried[number]])
+            commit = self.candidates[number].base
         return steps[::-1]
 
 
@@ -156,16 +187,21 @@ def apply(population: Population, entry: Entry) -> None:
                 born.lineage, born.brief, born.proposer, root=born.tip, tip=born.tip
             )
         case Proposed(candidate):
-            population.candidates[candidate.number] = candidate
-            population.complexities[candidate.commit] = candidate.complexity
-            if candidate.operator == "baseline":
-                population.baseline = candidate.commit
-            population.hashes.setdefault(candidate.genome_hash, candidate.commit)
-            lineage = population.lineages[candidate.lineage]
-            lineage.ready.append(candidate.number)
-            lineage.declined = 0
+            _propose(population, candidate)
         case Declined(name):
             population.lineages[name].declined += 1
+        case Combined() as combined:
+            population.combining = combined
+        case Clashed(name, candidates):
+            ready = population.lineages[name].ready
+            population.lineages[name].ready = [number for number in ready if number not in candidates]
+            population.combined.add(frozenset(candidates))
+            population.combining = None
+        case Adopted(name, commit):
+            population.lineages[name].tip = commit
+            population.bases.setdefault(commit, population.commits[commit])
+        case Pruned(name, reason):
+            population.lineages[name].pruned = reason
         case Assigned() as assigned:
             _assign(population, assigned, entry.at)
         case Finished() as finished:
@@ -176,6 +212,7 @@ def apply(population: Population, entry: Entry) -> None:
             _judge(population, judged)
         case Resumed():
             population.ended = None
+            population.session += 1
             for lineage in population.lineages.values():
                 lineage.declined = 0  # a new scheduler asks everyone again
         case Ended(reason):
@@ -191,15 +228,35 @@ def check(population: Population, event: Event) -> None:
         case Founded(lineage):
             assert lineage not in population.lineages, f"lineage {lineage} was founded before"
         case Proposed(candidate):
+            combining = population.combining
             assert candidate.lineage in population.lineages, f"no lineage {candidate.lineage}"
             assert candidate.number == len(population.candidates) + 1, "candidates are counted without a gap"
+            asked = combining.candidates if combining else ()
+            assert set(candidate.combines) <= set(asked), "it was not asked for"
+            assert bool(candidate.combines) == bool(asked), "what was asked for comes first"
         case Declined(lineage):
             assert lineage in population.lineages, f"no lineage {lineage}"
-        case Assigned(trial, candidate):
-            ready = {number for lineage in population.lineages.values() for number in lineage.ready}
+        case Combined(lineage, _, candidates):
+            assert population.combining is None, "one combination at a time"
+            assert lineage in population.lineages, f"no lineage {lineage}"
+            assert len(set(candidates)) == len(candidates) > 0, "different candidates are combined"
+            waiting = set(population.lineages[lineage].ready)
+            assert set(candidates) <= population.tried.keys() | waiting, "only its own or what was tried"
+        case Clashed(_, candidates):
+            combining = population.combining
+            assert combining is not None and combining.candidates == candidates, "it was not asked for"
+        case Adopted(lineage, commit):
+            assert lineage in population.lineages, f"no lineage {lineage}"
+            assert commit in population.scores, "only what was measured can be built on"
+        case Pruned(lineage):
+            living = {line.name for line in population.living}
+            assert lineage in living, f"no living lineage {lineage}"
+            assert len(living) > 1, "somebody has to go on"
+        case Assigned(trial, number):
             assert population.running is None, "one trial at a time"
             assert trial == len(population.trials) + 1, "trials are counted without a gap"
-            assert candidate in ready, f"candidate {candidate} is not waiting for the GPU"
+            waits = any(number in line.ready for line in population.living)
+            assert waits or number in population.tried, f"candidate {number} neither waits nor was tried"
         case Finished(trial, outcome):
             assert population.running == trial, "only the running trial can finish"
             assert not isinstance(outcome, Completed) or isfinite(outcome.score), "a score is a finite number"
@@ -215,12 +272,35 @@ def check(population: Population, event: Event) -> None:
             assert_never(event)
 
 
+def _propose(population: Population, candidate: Candidate) -> None:
+    population.candidates[candidate.number] = candidate
+    population.commits[candidate.commit] = candidate.number
+    population.complexities[candidate.commit] = candidate.complexity
+    if candidate.operator == "baseline":
+        population.baseline = candidate.commit
+    population.hashes.setdefault(candidate.genome_hash, candidate.commit)
+    lineage = population.lineages[candidate.lineage]
+    lineage.ready = [number for number in lineage.ready if number not in candidate.combines]
+    lineage.ready.append(candidate.number)
+    lineage.declined = 0
+    if population.combining is not None:
+        population.combined |= {frozenset(candidate.combines), frozenset(population.combining.candidates)}
+        population.combining = None
+
+
 def _assign(population: Population, assigned: Assigned, at: float) -> None:
     candidate = population.candidates[assigned.candidate]
     lineage = population.lineages[candidate.lineage]
-    lineage.ready.remove(candidate.number)
+    again = candidate.number not in lineage.ready
+    if not again:
+        lineage.ready.remove(candidate.number)
     lineage.trials.append(assigned.trial)
-    population.trials[assigned.trial] = Trial(assigned.trial, candidate, assigned.seed, at, assigned.reason)
+    population.trials[assigned.trial] = Trial(
+        assigned.trial, candidate, assigned.seed, population.session, again, at, assigned.reason
+    )
+    if not again:
+        population.tried[candidate.number] = assigned.trial
+        population.children.setdefault(candidate.base, []).append(candidate.commit)
     population.running = assigned.trial
 
 
@@ -228,9 +308,9 @@ def _finish(population: Population, finished: Finished) -> None:
     trial = population.trials[finished.trial]
     trial.outcome, trial.usage = finished.outcome, finished.usage
     if trial.score is not None:
-        tip = population.score(population.lineages[trial.candidate.lineage].tip)
-        trial.gain = None if tip is None else tip - trial.score
         population.scores.setdefault(trial.candidate.commit, []).append(trial.score)
+        base, own = population.score(trial.candidate.base), population.score(trial.candidate.commit)
+        trial.gain = None if base is None or own is None else base - own
     population.running = None
     population.unjudged.append(trial.number)
     population.finished += 1
@@ -241,7 +321,10 @@ def _lose(population: Population, number: int, reason: str) -> None:
     trial.lost = reason
     lineage = population.lineages[trial.candidate.lineage]
     lineage.trials.remove(number)
-    lineage.ready.insert(0, trial.candidate.number)
+    if not trial.again:
+        del population.tried[trial.candidate.number]
+        population.children[trial.candidate.base].remove(trial.candidate.commit)
+        lineage.ready.insert(0, trial.candidate.number)
     population.running = None
 
 
@@ -249,9 +332,14 @@ def _judge(population: Population, judged: Judged) -> None:
     trial = population.trials[judged.trial]
     trial.verdict, trial.judged_because = judged.verdict, judged.reason
     population.unjudged.remove(judged.trial)
+    candidate = trial.candidate
     if judged.verdict == "advance":
-        if trial.candidate.operator != "baseline" and trial.gain is not None:
+        population.advanced.add(candidate.commit)
+    if judged.verdict == "advance" and candidate.commit not in population.bases:
+        if candidate.operator != "baseline" and trial.gain is not None:
             population.gains.append(trial.gain)
-        population.lineages[trial.candidate.lineage].tip = trial.candidate.commit
+        population.bases[candidate.commit] = candidate.number
+        if population.lineages[candidate.lineage].pruned is None:
+            population.lineages[candidate.lineage].tip = candidate.commit
         for lineage in population.lineages.values():
             lineage.declined = 0  # what was learned may give others an idea

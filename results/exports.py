@@ -11,9 +11,11 @@ import io
 from collections.abc import Callable
 from pathlib import Path
 
+from population.evidence import best
 from population.records import Completed, Crashed, Outcome, Refused, Stopped, TimedOut
 from population.state import Population, Trial
 from results.frames import trials
+from results.words import idea_of
 from results.writing import clean
 
 _HEADER = "commit\tval_bpb\tmemory_gb\tstatus\tdescription\n"
@@ -23,10 +25,10 @@ def write_exports(folder: Path, population: Population, genome_of: Callable[[str
     """Bring the exports in the run's `folder` up to date. `genome_of` gives the text of a commit's genome,
     and is asked only when the best has changed or a file of it is gone."""
     folder.mkdir(parents=True, exist_ok=True)
-    aside = _aside(folder / "experiments.parquet")
-    trials(population).write_parquet(aside)
-    aside.replace(folder / "experiments.parquet")
-    _write(folder / "results.tsv", results_tsv(population))
+    table = io.BytesIO()  # polars says of a full disk only that the file came out wrong
+    trials(population).write_parquet(table)
+    _write(folder / "experiments.parquet", table.getvalue())
+    _write(folder / "results.tsv", results_tsv(population).encode())
     _write_best(folder / "best", population, genome_of)
 
 
@@ -34,7 +36,8 @@ def results_tsv(population: Population) -> str:
     """The judged trials in autoresearch's five columns, whatever the task's metric is called.
 
     Its three statuses have to do: what failed is a `crash`, with the zeros its readers expect; what was
-    stopped as hopeless is a `discard` with no score. No zero stands for anything else.
+    stopped as hopeless is a `discard` with no score. No zero stands for anything else. A trial is a `keep` if
+    it made its genome one to build on; one that only measures a genome again is not.
     """
     judged = [t for t in population.trials.values() if t.verdict is not None and t.outcome is not None]
     return _HEADER + "".join(_line(trial, trial.outcome) for trial in judged if trial.outcome)
@@ -51,23 +54,24 @@ def _line(trial: Trial, outcome: Outcome) -> str:
         case Crashed() | TimedOut() | Refused():
             result = ("0.000000", "0.0", "crash")
     # With the lineage in front no description is a word that pandas reads as missing, such as NA.
-    description = clean(f"{trial.candidate.lineage}: {trial.candidate.idea}", 300).replace('"', "'")
+    description = clean(f"{trial.candidate.lineage}: {idea_of(trial, 300)}", 300).replace('"', "'")
     return "\t".join((trial.candidate.commit[:7], *result, description)) + "\n"
 
 
 def _write_best(folder: Path, population: Population, genome_of: Callable[[str], str]) -> None:
-    best, baseline = population.best, population.baseline
-    if best is None or baseline is None:
+    found, baseline = best(population), population.baseline
+    if found is None or baseline is None:
         return
+    trial = population.tried[population.commits[found]]
     # The first line names what the files show. It is no part of the diff: patch and git apply skip it.
-    title = f"baseline {baseline}, best {best.candidate.commit} (trial {best.number})\n"
+    title = f"baseline {baseline}, best {found} (trial {trial})\n"
     genome, diff = folder / "train.py", folder / "best.diff"
     if genome.exists() and diff.exists() and diff.read_bytes().startswith(title.encode()):
         return
     folder.mkdir(exist_ok=True)
-    before, after = genome_of(baseline), genome_of(best.candidate.commit)
-    _write(genome, after)
-    _write(diff, title + unified(before, after))  # last: its title is what says that both are done
+    before, after = genome_of(baseline), genome_of(found)
+    _write(genome, after.encode())
+    _write(diff, (title + unified(before, after)).encode())  # last: its title is what says that both are done
 
 
 def unified(before: str, after: str) -> str:
@@ -79,11 +83,7 @@ def unified(before: str, after: str) -> str:
     )
 
 
-def _write(path: Path, text: str) -> None:
-    aside = _aside(path)
-    aside.write_text(text, encoding="utf-8", newline="")
+def _write(path: Path, content: bytes) -> None:
+    aside = path.with_name(f".{path.name}.new")
+    aside.write_bytes(content)
     aside.replace(path)
-
-
-def _aside(path: Path) -> Path:
-    return path.with_name(f".{path.name}.new")

@@ -8,8 +8,9 @@ from typing import Any
 
 import polars as pl
 
-from population.records import Thought, Usage
+from population.records import Candidate, Thought, Usage
 from population.state import Population, Trial
+from results.expected import expected
 from results.words import standing
 from results.writing import clean
 from trainer.outcome import cause
@@ -26,11 +27,15 @@ _SCHEMA: dict[str, Any] = {
     "commit": pl.String,
     "parent": pl.String,
     "parent2": pl.String,
+    "base": pl.String,  # the commit it had to beat
     "seed": pl.Int64,
     "status": pl.String,
     "verdict": pl.String,
     _SCORE: pl.Float64,
-    "gain": pl.Float64,  # how far below its lineage's tip it came; positive is better
+    "gain": pl.Float64,  # how far below its base it came; positive is better, as below
+    "expected_gain": pl.Float64,  # of its change over the base, after all of the run's evidence
+    "expected_gain_sd": pl.Float64,
+    "p_better": pl.Float64,  # that the change is a gain
     "training_s": pl.Float64,
     "startup_s": pl.Float64,
     "exam_s": pl.Float64,
@@ -54,6 +59,7 @@ def trials(population: Population) -> pl.DataFrame:
 
     What an idea cost stands in the first row of its candidate and is 0 in those that tried it again, so sums
     are right. `reason` says why there is no score or, where there is one, why the verdict is what it is.
+    What is expected of a change is null where it was not compared: it has no score, or its base is long past.
     """
     paid: set[int] = set()
     rows = []
@@ -79,16 +85,18 @@ def _row(population: Population, trial: Trial, thought: Thought) -> tuple[object
         candidate.lineage,
         population.lineages[candidate.lineage].brief,
         candidate.proposer,
-        candidate.operator,
+        trial.operator,
         clean(candidate.idea, _TEXT_LIMIT),
         candidate.commit,
         parents[0],
         parents[1],
+        candidate.base,
         trial.seed,
         standing(trial),
         trial.verdict,
         trial.score,
         trial.gain,
+        *_expected(population, candidate),
         *_usage(trial.usage, trial.assigned_at),
         thought.prompt_tokens,
         thought.completion_tokens,
@@ -98,6 +106,11 @@ def _row(population: Population, trial: Trial, thought: Thought) -> tuple[object
         run.device,
         clean(_reason(trial), _TEXT_LIMIT),
     )
+
+
+def _expected(population: Population, candidate: Candidate) -> tuple[float | None, ...]:
+    told = expected(population, candidate)
+    return (None, None, None) if told is None else (-told.change, told.sd, told.p_better)
 
 
 def _usage(usage: Usage | None, assigned_at: float) -> tuple[object, ...]:

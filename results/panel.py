@@ -12,7 +12,10 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from population.evidence import best
 from population.state import Lineage, Population
+from results.expected import known
+from results.words import idea_of
 from results.writing import change, clean, duration, figure, printable
 from trainer.outcome import Progress
 
@@ -97,48 +100,52 @@ def _lineages(
         side: JustifyMethod = "right" if column.numbers else "left"
         table.add_column(_line(column.name), max_width=widest, justify=side)
     chosen = _most_telling(population, rows)
+    found = best(population)
     for lineage in chosen:
-        cells = _cells(population, lineage, progress, thinking)
+        style = "bold green" if lineage.tip == found != population.baseline else ""
+        cells = _cells(population, lineage, style, _state(population, lineage, progress, thinking))
         table.add_row(*(cells[index] for index in shown))
-    if hidden := len(population.lineages) - len(chosen):
-        table.add_row(_line(f"+ {hidden} more", "dim"))
+    hidden, pruned = len(population.living) - len(chosen), len(population.lineages) - len(population.living)
+    if hidden or pruned:
+        more = [f"+ {hidden} more"] * bool(hidden) + [f"{pruned} pruned"] * bool(pruned)
+        table.add_row(_line(", ".join(more), "dim"))
     return table
 
 
 def _most_telling(population: Population, rows: int) -> list[Lineage]:
-    """All lineages, or as many as fit: the one that trains and those with the best tips, oldest first."""
+    """Living lineages, or as many as fit: the one that trains and those with the best tips, oldest first."""
     running = population.trials[population.running].candidate.lineage if population.running else None
 
     def rank(lineage: Lineage) -> tuple[bool, float]:
-        score = population.score(lineage.tip)
+        score = known(population, lineage.tip)
         return lineage.name != running, float("inf") if score is None else score
 
-    everyone = list(population.lineages.values())
+    everyone = population.living
+    if len(everyone) < len(population.lineages):
+        rows -= 1  # that some were pruned takes a row
     if len(everyone) <= rows:
         return everyone
     names = {lineage.name for lineage in sorted(everyone, key=rank)[: rows - 1]}
     return [lineage for lineage in everyone if lineage.name in names]
 
 
-def _cells(
-    population: Population, lineage: Lineage, progress: Progress | None, thinking: Mapping[str, float]
-) -> list[Text]:
-    baseline = population.score(population.baseline) if population.baseline else None
-    tip, best = population.score(lineage.tip), population.best
+def _cells(population: Population, lineage: Lineage, style: str, state: Text) -> list[Text]:
+    """One cell a column; `style` is that of the tip."""
+    baseline = known(population, population.baseline) if population.baseline else None
+    tip = known(population, lineage.tip)
     trials = [population.trials[number] for number in lineage.trials]
     kept = sum(t.verdict == "advance" and t.candidate.operator != "baseline" for t in trials)
-    leads = best is not None and best.candidate.commit == lineage.tip and tip != baseline
-    known = None if tip is None or baseline is None else tip - baseline
+    apart = None if tip is None or baseline is None else tip - baseline
     return [
         _line(lineage.name, colour(population, lineage.name)),
         _line(lineage.brief),
         _line(lineage.proposer),
-        _line(str(sum(t.outcome is not None for t in trials))),
+        _line(str(sum(t.outcome is not None and not t.again for t in trials))),
         _line(str(kept)),
-        _line("–" if tip is None else figure(tip), "bold green" if leads else ""),
-        _line("–" if not known else f" {change(known)}", "green" if known and known < 0 else "dim"),
+        _line("–" if tip is None else figure(tip), style),
+        _line("–" if not apart else f" {change(apart)}", "green" if apart and apart < 0 else "dim"),
         _line(_recent(population, lineage, baseline), colour(population, lineage.name)),
-        _state(population, lineage, progress, thinking),
+        state,
     ]
 
 
@@ -171,7 +178,7 @@ def _running(population: Population, progress: Progress | None, width: int) -> R
     title = Text.assemble(
         (f"trial {trial.number}  ", "dim"),
         (clean(trial.candidate.lineage, 16), colour(population, trial.candidate.lineage)),
-        f"  {clean(trial.candidate.idea, 200)}",
+        f"  {idea_of(trial, 200)}",
         no_wrap=True,
         overflow="ellipsis",
     )

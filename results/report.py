@@ -1,7 +1,8 @@
-"""What a run came to, for a terminal: headline, tree of lineages, the way to the best, where to look.
+"""What a run came to, for a terminal: headline, tree, lineages, the way to the best, where to look.
 
-Its length is bounded however long the run was: long lines of commits are shortened in the middle and small
-print says by how much. Lower scores are better; a difference in front of an idea is negative when it helped.
+Scores of commits are posterior means, and a difference in front of an idea is what is expected of it after
+shrinkage (see population.evidence): negative when it helped, since lower scores are better. The report's
+length is bounded however long the run was: long lines are shortened in the middle, and it says by how much.
 """
 
 import shlex
@@ -12,14 +13,18 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from population.evidence import Estimate, best, gain, weigh
 from population.state import Population, Trial
+from results.expected import expected, known
 from results.panel import colour
-from results.tree_text import lineage_tree
-from results.words import standing
-from results.writing import change, clean, count, duration, figure
+from results.roster import roster
+from results.tree_text import combined, commit_tree
+from results.words import advanced, standing
+from results.writing import change, clean, count, duration, figure, interval
 from trainer.outcome import cause
 
 _HEAD, _TAIL = 4, 20  # of a longer way to the best, how many steps are shown from either end
+_WIDTH = 1.96  # standard deviations to either side, that 95% of a normal distribution lie within
 _FAILURES = 3  # told when nothing has a score
 
 
@@ -29,33 +34,58 @@ def report(population: Population, folder: Path | None = None) -> RenderableType
         run = f"run {clean(folder.name, 80)}: " if folder else ""
         return Text(f"{run}nothing has happened yet")
     parts: list[RenderableType] = [Text(), _headline(population), Text()]
-    parts += [lineage_tree(population), Text()]
-    if (best := population.best) is None:
+    parts += [commit_tree(population), Text()]
+    if population.lineages:
+        parts += [roster(population), Text()]
+    if (found := best(population)) is None:
         parts += [_failures(population)]
-    elif len(path := population.path(best.candidate.commit)) > 1:
+    elif len(path := population.path(found)) > 1:
         parts += [_path(population, path), Text()]
     return Group(*parts, _places(population, folder))
 
 
 def _headline(population: Population) -> Text:
-    baseline = population.score(population.baseline) if population.baseline else None
-    best = population.score(population.best.candidate.commit) if population.best else None
-    lines, metric = Text(style="bold"), clean(population.run.metric, 30)
-    if best is None:
-        lines.append(f"no {metric} yet")
-    elif baseline is None:
-        lines.append(f"baseline without a score, best {figure(best)} {metric}")
-    else:
-        lines.append(
-            f"baseline {figure(baseline)}, best {figure(best)} {metric} (gain {figure(baseline - best)})"
-        )
+    lines = Text(_scores(population), style="bold")
     done = [t for t in population.trials.values() if t.outcome is not None]
-    kept = sum(t.verdict == "advance" and t.candidate.operator != "baseline" for t in done)
+    changes = {t.candidate.number for t in done if not t.again and t.candidate.operator != "baseline"}
     failed = Counter(standing(t).replace("_", " ") for t in done if t.score is None)
-    facts = [count(len(done), "trial"), f"{kept} kept", *(f"{n} {what}" for what, n in failed.most_common())]
-    facts += [duration(population.elapsed_s)]
+    facts = [f"{count(len(done), 'trial')} in {duration(population.elapsed_s)}"]
+    facts += [f"{len(changes & advanced(population))} of {count(len(changes), 'change')} kept"]
+    facts += [f"{n} {what}" for what, n in failed.most_common()]
     lines.append("\n" + ", ".join(facts), style="not bold")
+    if noise := _noise(population):
+        lines.append("\n" + noise, style="not bold dim")
     return lines
+
+
+def _scores(population: Population) -> str:
+    """Baseline and best, as far as they are known."""
+    found, metric = best(population), clean(population.run.metric, 30)
+    estimates = weigh(population).estimates
+    if found is None:
+        return f"no {metric} yet"
+    if population.baseline not in estimates or found not in estimates:
+        return f"baseline {figure(population.score(found) or 0.0)} {metric}, not judged yet"
+    one, other = estimates[population.baseline], estimates[found]
+    words = f"baseline {_interval(one)}, best {_interval(other)} {metric}"
+    gained = gain(population)
+    return words if gained is None else f"{words} (gain {interval(gained[0], _WIDTH * gained[1])})"
+
+
+def _interval(estimate: Estimate) -> str:
+    return interval(estimate.mean, _WIDTH * estimate.sd)
+
+
+def _noise(population: Population) -> str:
+    """How the intervals came about, and how often the ends of them were measured again."""
+    sigma = weigh(population).sigma
+    if not sigma:
+        return ""
+    again = [t.candidate.commit for t in population.trials.values() if t.again and t.score is not None]
+    ends = sum(commit in (population.baseline, best(population)) for commit in again)
+    source = f"from {count(len(again), 'repeat')}" if again else "assumed: nothing was measured again"
+    source += f", {ends} of baseline or best" if ends else ""
+    return f"± is 95%; sigma of a trial {sigma:.2g} ({source})"
 
 
 def _failures(population: Population) -> RenderableType:
@@ -72,28 +102,29 @@ def _failure(trial: Trial) -> Text:
 
 
 def _path(population: Population, path: list[Trial]) -> Table:
-    """One row a step from the baseline to the best, with what it gained over the step before."""
+    """One row a step from the baseline to the best: its expected effect, and how likely it is a gain."""
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
-    for name in ("trial", "lineage", "score", "change", "the way to the best"):
-        table.add_column(_cut(name), justify="right" if name in ("trial", "score", "change") else "left")
+    for name in ("trial", "lineage", "score", "change", "odds", "the way to the best"):
+        number = name in ("trial", "score", "change", "odds")
+        table.add_column(_cut(name), justify="right" if number else "left")
     skipped = range(_HEAD, len(path) - _TAIL) if len(path) > _HEAD + _TAIL + 1 else range(0)
     for index, trial in enumerate(path):
         if skipped and index == skipped.start:
-            table.add_row("", Text("…", "dim"), "", "", _cut(f"{len(skipped)} more steps", "dim"))
+            table.add_row("", Text("…", "dim"), "", "", "", _cut(f"{len(skipped)} more steps", "dim"))
         if index not in skipped:
-            table.add_row(*_step_cells(population, trial, path[index - 1] if index else None))
+            table.add_row(*_step_cells(population, trial))
     return table
 
 
-def _step_cells(population: Population, trial: Trial, before: Trial | None) -> list[Text]:
-    score = population.score(trial.candidate.commit)
-    past = population.score(before.candidate.commit) if before else None
+def _step_cells(population: Population, trial: Trial) -> list[Text]:
+    score, told = known(population, trial.candidate.commit), expected(population, trial.candidate)
     return [
         _cut(str(trial.number), "dim"),
         _cut(clean(trial.candidate.lineage, 16), colour(population, trial.candidate.lineage)),
         _cut("" if score is None else figure(score)),
-        _cut("" if score is None or past is None else change(score - past), "green"),
-        _cut(clean(trial.candidate.idea, 200)),
+        _cut("" if told is None else change(told.change), "green"),
+        _cut("" if told is None else f"{told.p_better:.0%}", "dim"),
+        _cut(combined(population, trial) + clean(trial.candidate.idea, 200)),
     ]
 
 

@@ -99,7 +99,8 @@ class View:
     def _coloured(self, line: str) -> Text:
         text = Text(line)
         text.highlight_regex(r"^\[[ 0-9/]+\]", "dim")
-        text.highlight_regex(r" -[0-9.e-]+ (?= *(?:advance|discard) )| advance ", "green")
+        text.highlight_regex(r" -[0-9.e-]+ (?= *(?:advance|confirm|discard) )| advance ", "green")
+        text.highlight_regex(r" confirm ", "yellow")
         text.highlight_regex(r" (crashed|timed out|refused|stopped) (?= *discard )", "red")
         for name in self._population.lineages if self._population else ():
             if start := line.find(f" {name} ") + 1:

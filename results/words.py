@@ -3,6 +3,9 @@
 Pure. Lower scores are better, so the difference behind a score is an improvement when it is negative. A trial
 without a score is told with its cause and never with a number. Where there is little room the reason gives
 way first, then the space between the columns and the lineage's name, and only then the idea.
+
+That a proven win spreads to all lineages, and that what waits for the GPU is rebased onto it, follows from
+the verdict that was told, and is not told again.
 """
 
 from typing import assert_never
@@ -11,7 +14,10 @@ from msgspec import Struct
 from rich.cells import cell_len
 
 from population.records import (
+    Adopted,
     Assigned,
+    Clashed,
+    Combined,
     Declined,
     Ended,
     Event,
@@ -20,6 +26,7 @@ from population.records import (
     Judged,
     Lost,
     Proposed,
+    Pruned,
     Resumed,
     Started,
 )
@@ -58,8 +65,20 @@ def words(
         case Declined(lineage, _, reason):
             first = population.lineages[lineage].declined == 1
             return f"{clean(lineage, _NAME)} has no new idea: {clean(reason, _REASON)}" if first else None
+        case Adopted(lineage, commit, reason):
+            return _adopted(population, lineage, commit, clean(reason, _REASON))
+        case Combined(lineage, _, candidates, _, reason):
+            what = _changes(population, candidates)
+            return f"{clean(lineage, _NAME)} tries {what}: {clean(reason, _REASON)}" if what else None
+        case Clashed(lineage, candidates, reason):
+            what = _changes(population, candidates)
+            return f"{clean(lineage, _NAME)} cannot try {what}: {clean(reason, _REASON)}" if what else None
+        case Pruned(lineage, reason):
+            return f"{clean(lineage, _NAME)} pruned: {clean(reason, _REASON)}"
         case Lost(trial, reason):
-            return f"trial {trial} lost: {clean(reason, _REASON)}; its candidate gets another turn"
+            again = population.trials[trial].again
+            turn = "" if again else "; its candidate gets another turn"
+            return f"trial {trial} lost: {clean(reason, _REASON)}{turn}"
         case Judged(trial):
             return _judged(population.trials[trial], population, limits, width)
         case Resumed():
@@ -79,11 +98,41 @@ def standing(trial: Trial) -> str:
     return status(trial.outcome) if trial.outcome else "running"
 
 
+def idea_of(trial: Trial, limit: int) -> str:
+    """What a trial was for, as one clean line."""
+    idea = clean(trial.candidate.idea, limit) or trial.candidate.operator
+    return clean(f"again: {idea}", limit) if trial.again else idea
+
+
+def advanced(population: Population) -> set[int]:
+    """Candidates that won their place; what else lineages build on are near misses that one stepped onto."""
+    return {trial.candidate.number for trial in population.trials.values() if trial.verdict == "advance"}
+
+
+def _adopted(population: Population, lineage: str, commit: str, reason: str) -> str | None:
+    """A step aside, and the way back from there."""
+    line, at = population.path(commit), population.commits[commit]
+    if at not in advanced(population):
+        return f"{clean(lineage, _NAME)} steps aside, onto trial {population.tried[at]}: {reason}"
+    last = population.trials[max(population.trials)].candidate
+    if last.lineage == lineage and last.base not in {step.candidate.commit for step in line}:
+        return f"{clean(lineage, _NAME)} goes back, onto trial {population.tried[at]}: {reason}"
+    return None
+
+
+def _changes(population: Population, candidates: tuple[int, ...]) -> str | None:
+    """The trials whose changes are brought together, or None where one that waits is only rebased."""
+    tried = [str(population.tried[number]) for number in candidates if number in population.tried]
+    if len(tried) < len(candidates):
+        return None
+    return f"the change of trial {tried[0]} again" if len(tried) == 1 else f"{', '.join(tried)} together"
+
+
 def _judged(trial: Trial, population: Population, limits: Limits, width: int | None) -> str:
     assert trial.outcome is not None, "only a finished trial is judged"
     line = _facts(trial, population, limits, width)
     room = _IDEA + 2 + _REASON if width is None else max(_SHORT_IDEA, width - cell_len(line))
-    idea = clean(trial.candidate.idea, min(_IDEA, room)) or trial.candidate.operator
+    idea = idea_of(trial, min(_IDEA, room))
     room = min(_REASON, room - cell_len(idea) - 2)
     reason = clean(cause(trial.outcome) or trial.judged_because, _REASON)
     if reason and room >= min(_SHORT_REASON, cell_len(reason)):
@@ -112,7 +161,7 @@ def _column(text: str, width: int) -> str:
 def _result(trial: Trial) -> str:
     if trial.score is None:
         return standing(trial).replace("_", " ")
-    return figure(trial.score) + ("" if trial.gain is None else f" {change(-trial.gain)}")
+    return figure(trial.score) + ("" if trial.gain is None or trial.again else f" {change(-trial.gain)}")
 
 
 def _counter(population: Population, limits: Limits) -> str:

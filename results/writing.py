@@ -7,6 +7,7 @@ parse markup.
 """
 
 import re
+from math import floor, log10
 
 from rich.cells import cell_len, set_cell_size
 
@@ -40,6 +41,17 @@ def clean(text: str, limit: int) -> str:
 def figure(score: float) -> str:
     """A score: four decimals where they mean something, else five significant digits."""
     return f"{score:.4f}" if score == 0 or 0.01 <= abs(score) < 10_000 else f"{score:.5g}"
+
+
+def interval(mean: float, half: float) -> str:
+    """A figure and half the width of its interval, to two digits of that: `0.99790 ± 0.00061`.
+
+    Where the interval is too narrow to be seen, the figure alone.
+    """
+    if not half or half < 1e-6 * abs(mean):
+        return figure(mean)
+    places = 1 - floor(log10(half))
+    return f"{mean:.{places}f} ± {half:.{places}f}" if 0 <= places <= 7 else f"{mean:.5g} ± {half:.1e}"
 
 
 def change(difference: float) -> str:

@@ -77,13 +77,14 @@ def test_four_lineages_compete_and_leave_what_people_open(desk: Desk) -> None:
     assert (code, errors) == (0, "")
     population = desk.population("one")
     assert population.finished == 12
-    assert len(population.lineages) == 4
+    assert len(population.living) == 4
+    assert [trial.again for trial in population.trials.values()][-2:] == [True, True]  # its finals
     left = desk.runs / "one"
     for name in ("settings.json", "experiments.parquet", "results.tsv", "best/train.py", "best/best.diff"):
         assert (left / name).stat().st_size > 0, name
     assert len(list((left / "logs").iterdir())) == 12
     assert not list((desk.runs / "one" / "scratch").glob("*"))
-    assert re.search(r"baseline \d\.\d+, best \d\.\d+ loss", said)
+    assert re.search(r"baseline \d\.\d+( ± \d\.\d+)?, best \d\.\d+( ± \d\.\d+)? loss \(gain \d", said)
     assert "\x1b" not in said
 
 

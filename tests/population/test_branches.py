@@ -18,16 +18,32 @@ from population.marks import (
     Marks,
     Note,
     branch,
+    dropped_ref,
     marks_after,
     marks_of,
     message,
+    pruned_ref,
     ready_ref,
     trial_ref,
     valid_run_name,
 )
-from population.records import Entry
+from population.records import (
+    Adopted,
+    Assigned,
+    Clashed,
+    Combined,
+    Completed,
+    Entry,
+    Event,
+    Finished,
+    Founded,
+    Judged,
+    Proposed,
+    Pruned,
+    Usage,
+)
 from population.state import Population, apply, replay
-from tests.population.histories import histories
+from tests.population.histories import BASE, HEAD, candidate, histories, started
 from trainer.errors import BadInput
 
 ROOT = Path(__file__).parents[2]
@@ -362,14 +378,74 @@ def test_marks_of_the_whole_are_the_marks_after_each_one_by_one(entries: list[En
 
 
 @given(histories())
-def test_every_candidate_is_reachable_and_every_tip_is_a_branch(entries: list[Entry]) -> None:
+def test_every_candidate_is_reachable_and_every_living_tip_is_a_branch(entries: list[Entry]) -> None:
     population = replay(entries)
     wanted = {ref: commit for ref, commit in marks_of(entries, population).refs.items() if commit}
-    tips = {branch("demo", line.name): line.tip for line in population.lineages.values()}
+    tips = {branch("demo", line.name): line.tip for line in population.living}
+    ended = [line for line in population.lineages.values() if line.pruned is not None]
+    pruned = {pruned_ref("demo", line.name): line.tip for line in ended}
     trials = {trial_ref("demo", t.number): t.candidate.commit for t in population.trials.values()}
     waiting = {n for line in population.lineages.values() for n in line.ready}
-    assert wanted == tips | trials | {ready_ref("demo", n): population.candidates[n].commit for n in waiting}
+    gone = population.candidates.keys() - waiting - population.tried.keys()
+    ready = {ready_ref("demo", n): population.candidates[n].commit for n in waiting}
+    dropped = {dropped_ref("demo", n): population.candidates[n].commit for n in gone}
+    assert wanted == tips | pruned | trials | ready | dropped
     assert {c.commit for c in population.candidates.values()} <= set(wanted.values())
+    assert population.bases.keys() <= set(wanted.values())
+
+
+def followed(repository: Path, *events: Event) -> list[str]:
+    """Shows a run that goes on with these events after the baseline; commits of candidates, by number."""
+    branches = opened(repository)
+    commits = [branches.commit(f"N = {n}\n", [branches.head()], str(n), 1e9) for n in range(5)]
+    tried = Assigned(1, 1, 1, ""), Finished(1, Completed(1.0), Usage(1e9)), Judged(1, "advance", "")
+    founded = [Founded(name, "brief", "scripted", BASE, "") for name in ("l1", "l2")]
+    first = Proposed(candidate(1, "l1", (HEAD,), "baseline"))
+    told = [started(), *founded, first, *tried, *events]
+    entries = [Entry(number, 1e9, event) for number, event in enumerate(told, start=1)]
+    population = Population()
+    for entry in told_of("demo", entries, commits):
+        apply(population, entry)
+        branches.follow(entry.event, population)
+    return commits
+
+
+SECOND = Proposed(candidate(2, "l1", (BASE,)))
+
+
+def test_a_pruned_lineages_branch_moves_to_where_the_pruned_are(repository: Path) -> None:
+    commits = followed(repository, Pruned("l1", "fell behind"))
+    assert refs(repository, "refs/heads/lineages") == {branch("demo", "l2"): commits[1]}
+    assert refs(repository, "refs/lineages/demo/pruned") == {pruned_ref("demo", "l1"): commits[1]}
+
+
+def test_a_pruned_lineages_branch_does_not_come_back_with_a_late_win(repository: Path) -> None:
+    tried = Assigned(2, 2, 1, ""), Finished(2, Completed(1.0), Usage(1e9)), Judged(2, "confirm", "")
+    again = Assigned(3, 2, 2, ""), Finished(3, Completed(0.5), Usage(1e9)), Judged(3, "advance", "")
+    commits = followed(repository, SECOND, *tried, Pruned("l1", "fell behind"), *again)
+    assert refs(repository, "refs/heads/lineages") == {branch("demo", "l2"): commits[1]}
+    assert refs(repository, "refs/lineages/demo/pruned") == {pruned_ref("demo", "l1"): commits[1]}
+
+
+def test_a_clash_drops_the_candidate_that_waited_and_keeps_its_commit(repository: Path) -> None:
+    asked = Combined("l1", BASE, (2,), "mutate", "its tip has moved")
+    commits = followed(repository, SECOND, asked, Clashed("l1", (2,), "the same things"))
+    assert refs(repository, "refs/lineages/demo/dropped") == {dropped_ref("demo", 2): commits[2]}
+    assert not refs(repository, "refs/lineages/demo/ready")
+
+
+def test_a_rebased_candidate_takes_the_place_of_the_old_one(repository: Path) -> None:
+    asked = Combined("l1", BASE, (2,), "mutate", "its tip has moved")
+    rebased = Proposed(candidate(3, "l1", (BASE,), combines=(2,)))
+    commits = followed(repository, SECOND, asked, rebased)
+    assert refs(repository, "refs/lineages/demo/dropped") == {dropped_ref("demo", 2): commits[2]}
+    assert refs(repository, "refs/lineages/demo/ready") == {ready_ref("demo", 3): commits[3]}
+
+
+def test_an_adopted_commit_is_where_the_branch_is(repository: Path) -> None:
+    tried = Assigned(2, 2, 1, ""), Finished(2, Completed(0.5), Usage(1e9)), Judged(2, "advance", "")
+    commits = followed(repository, SECOND, *tried, Adopted("l2", f"{2:040x}", "proven"))
+    assert refs(repository, "refs/heads/lineages") == {branch("demo", n): commits[2] for n in ("l1", "l2")}
 
 
 def plain_task(folder: Path) -> Path:

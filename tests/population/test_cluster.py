@@ -22,7 +22,9 @@ SLEEPS = "import os, pathlib, time\npathlib.Path('pid').write_text(str(os.getpid
 
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[Cluster]:
-    cluster = Cluster({"amber": Mind(Odd()), "birch": Mind(Odd())})
+    cluster = Cluster()
+    for lineage in ("amber", "birch"):
+        cluster.enrol(lineage, Mind(Odd()))
     yield cluster
     cluster.close()
     cluster.close()
@@ -58,6 +60,16 @@ def test_a_mind_that_dies_is_told_of_and_built_again(cluster: Cluster) -> None:
     assert isinstance(gone, Gone) and gone.lineage == "amber"
     cluster.think(asked("work"))
     assert isinstance(heard(cluster), Answered)
+
+
+def test_a_mind_can_join_while_the_others_work(cluster: Cluster) -> None:
+    cluster.think(asked("work", "amber"))
+    cluster.enrol("cedar", Mind(Odd()))
+    cluster.think(asked("work", "cedar"))
+    heard_of = {
+        message.lineage for message in (heard(cluster), heard(cluster)) if isinstance(message, Answered)
+    }
+    assert heard_of == {"amber", "cedar"}
 
 
 def test_what_an_actor_raises_is_raised_here_as_it_was(cluster: Cluster) -> None:

@@ -7,6 +7,7 @@ import pytest
 from msgspec.structs import replace
 
 from population import runs
+from population.names import lineage_name
 from population.runs import Brief, Settings
 from trainer.errors import BadInput
 from trainer.task import Task
@@ -89,7 +90,7 @@ def test_briefs_of_one_name_are_told_apart_by_their_folders(tmp_path: Path) -> N
 
 
 def test_lineage_names_never_repeat() -> None:
-    assert len({runs.lineage_name(n) for n in range(200)}) == 200
+    assert len({lineage_name(n) for n in range(200)}) == 200
 
 
 def test_a_folder_stands_for_its_briefs_in_order_of_name(tmp_path: Path) -> None:

@@ -1,34 +1,58 @@
 """The loop: what is recorded, what git shows, and that a run survives being cut anywhere."""
 
 import math
-from collections.abc import Mapping
+import subprocess
+from collections import Counter, deque
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from population.backend import Answered, Gone, Inline, Message, Trained
+from population.evidence import best
 from population.genome import knobs
-from population.lineage import Mind
+from population.journal import read
 from population.policy import POLICIES, PolicyName
 from population.proposers import Request
 from population.records import (
+    Adopted,
+    Clashed,
+    Combined,
     Completed,
     Crashed,
     Event,
     Finished,
     Lost,
     Outcome,
+    Proposed,
+    Pruned,
     Refused,
     Report,
+    Thought,
     TimedOut,
     Usage,
 )
 from population.runs import RunFolder
 from population.search import MachineFailed, Search
-from population.state import Population
-from tests.population.searches import begun, git, make_run, make_task, refs, searched, valley
+from population.state import Population, replay
+from tests.population.searches import (
+    KNOBS,
+    Shelved,
+    begun,
+    events_of,
+    git,
+    make_run,
+    make_task,
+    refs,
+    rugged,
+    searched,
+    training,
+    valley,
+)
 from trainer.errors import BadInput
 from trainer.examiner import ExamFailed
+
+TINKER = ("tinker",)
 
 
 @pytest.fixture
@@ -36,40 +60,66 @@ def task(tmp_path: Path) -> Path:
     return make_task(tmp_path / "task")
 
 
-def events(folder: RunFolder) -> list[Event]:
-    with begun(folder) as search:
-        return [entry.event for entry in search.journal.entries]
-
-
 @pytest.mark.parametrize("policy", POLICIES)
 def test_every_policy_spends_its_trials_and_finds_something_better(
-    tmp_path: Path, task: Path, policy: PolicyName
+    tmp_path: Path, policy: PolicyName
 ) -> None:
-    population = searched(make_run(tmp_path, task, policy, trials=20)).population
+    population = Shelved(tmp_path, policy, trials=20).searched()
     assert population.finished == 20
-    assert population.best is not None and population.best.score is not None
-    assert population.best.score < valley((task / "train.py").read_text()).score  # type: ignore[union-attr]
+    found, baseline = best(population), population.baseline_score
+    assert found is not None and baseline is not None
+    assert (population.score(found) or math.inf) < baseline
 
 
-def test_the_same_seed_makes_the_same_decisions(tmp_path: Path, task: Path) -> None:
-    one, two = tmp_path / "one", tmp_path / "two"
-    first, again = (searched(make_run(home, task, trials=15)).population for home in (one, two))
-    told = [
-        [
-            (t.candidate.lineage, t.candidate.idea, t.score, t.verdict, t.judged_because)
-            for t in p.trials.values()
-        ]
-        for p in (first, again)
-    ]
-    assert told[0] == told[1]
+@pytest.mark.parametrize("policy", ["greedy", "round-robin", "best-of-n"])
+def test_the_control_arms_do_nothing_but_try_what_was_thought_of(tmp_path: Path, policy: PolicyName) -> None:
+    run = Shelved(tmp_path, policy, trials=30, train=KNOBS)
+    population = run.searched(rugged)
+    kinds = Counter(type(event) for event in events_of(run.folder))
+    assert not {Combined, Adopted, Pruned} & kinds.keys()
+    assert not [trial for trial in population.trials.values() if trial.again]
+    assert {trial.verdict for trial in population.trials.values()} == {"advance", "discard"}
+    for trial in list(population.trials.values())[1:]:
+        assert (trial.verdict == "advance") == ((trial.gain or 0.0) > 0)
 
 
-def test_another_seed_makes_others(tmp_path: Path, task: Path) -> None:
-    ideas = [
-        [t.candidate.idea for t in searched(make_run(tmp_path, task, seed=seed)).population.trials.values()]
-        for seed in (1, 2)
-    ]
-    assert ideas[0] != ideas[1]
+@pytest.mark.parametrize("policy", ["greedy", "round-robin", "best-of-n"])
+def test_minds_of_the_control_arms_are_told_plain_scores_of_what_was_changed(
+    tmp_path: Path, policy: PolicyName
+) -> None:
+    run = Shelved(tmp_path, policy, trials=15, train=KNOBS, proposers=TINKER)
+    requests: list[Request] = []
+    with run.begun(rugged) as search:
+        think = search.backend.think
+        search.backend.think = lambda request: (requests.append(request), think(request))[1]  # type: ignore[method-assign,func-returns-value]
+        search.run()
+    population, last = search.population, requests[-1]
+    assert last.score == population.score(last.parent)
+    for tried in last.history[1:]:
+        assert tried.parent_score == population.score(tried.parent)
+        assert (tried.parent,) == population.trials[tried.trial].candidate.parents
+
+
+def told(folder: RunFolder) -> list[Event]:
+    """A run's events without the time that thinking took."""
+    return [_timeless(event) for event in events_of(folder)]
+
+
+def _timeless(event: Event) -> Event:
+    return Proposed(replace(event.candidate, thought=Thought())) if isinstance(event, Proposed) else event
+
+
+def test_the_same_seed_makes_the_same_journal(tmp_path: Path) -> None:
+    one, two = (Shelved(tmp_path / name, trials=40, train=KNOBS, proposers=TINKER) for name in ("one", "two"))
+    one.searched(rugged), two.searched(rugged)
+    assert told(one.folder) == told(two.folder)
+    assert {Combined, Adopted} <= {type(event) for event in told(one.folder)}
+
+
+def test_another_seed_makes_another_one(tmp_path: Path) -> None:
+    one, two = (Shelved(tmp_path / str(seed), seed=seed) for seed in (1, 2))
+    one.searched(), two.searched()
+    assert told(one.folder)[5:] != told(two.folder)[5:]
 
 
 def test_git_shows_every_candidate_and_every_tip(tmp_path: Path, task: Path) -> None:
@@ -80,21 +130,83 @@ def test_git_shows_every_candidate_and_every_tip(tmp_path: Path, task: Path) -> 
     assert tuple(parents[1:]) == population.trials[3].candidate.parents
 
 
-def test_no_genome_is_tried_twice(tmp_path: Path, task: Path) -> None:
-    tried: list[str] = []
+@pytest.fixture(scope="module")
+def crossed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Population]:
+    """A repository in which a run on several constants combined what it had found."""
+    home = tmp_path_factory.mktemp("crossed")
+    task = make_task(home / "task", KNOBS)
+    folder = make_run(home, task, trials=40, proposers=TINKER)
+    with begun(folder, machines=lambda: Inline(rugged)) as search:
+        search.run()
+    return task, search.population
 
-    def remember(text: str) -> Outcome:
-        tried.append(str(knobs(text)))
-        return valley(text)
 
-    searched(make_run(tmp_path, task, trials=40), remember)
-    assert len(tried) == len(set(tried)) == 40
+def test_a_merge_has_two_parents_and_neither_is_an_ancestor_of_the_other(
+    crossed: tuple[Path, Population],
+) -> None:
+    task, population = crossed
+    merges = [c for c in population.candidates.values() if len(c.parents) > 1]
+    assert merges
+    for merge in merges:
+        _, *parents = git(task, "rev-list", "--parents", "-1", merge.commit).split()
+        assert tuple(parents) == merge.parents and len(set(parents)) == 2
+        assert not _is_ancestor(task, *parents) and not _is_ancestor(task, *reversed(parents))
+
+
+def test_every_merge_in_git_that_a_run_made_has_two_parents_apart(crossed: tuple[Path, Population]) -> None:
+    task, _ = crossed
+    listed = git(task, "rev-list", "--all", "--min-parents=2", "--parents").splitlines()
+    assert listed
+    for _, *parents in (line.split() for line in listed):
+        assert len(set(parents)) == 2
+        assert not _is_ancestor(task, *parents) and not _is_ancestor(task, *reversed(parents))
+
+
+@pytest.mark.parametrize("seed", range(1, 7))
+def test_no_merge_brings_together_what_one_side_holds_already(tmp_path: Path, seed: int) -> None:
+    run = Shelved(tmp_path, trials=40, seed=seed, train=KNOBS, proposers=TINKER)
+    population = run.searched(rugged)
+    merges = {c: parents for c, parents in run.shelf.parents.items() if len(parents) > 1}
+    for one, other in merges.values():
+        assert one != other
+        assert one not in run.shelf.behind(other) and other not in run.shelf.behind(one)
+    for candidate in list(population.candidates.values())[1:]:
+        assert candidate.base in run.shelf.behind(candidate.commit)
+
+
+def test_every_base_of_a_candidate_is_behind_it_in_git(crossed: tuple[Path, Population]) -> None:
+    task, population = crossed
+    for candidate in population.candidates.values():
+        assert _is_ancestor(task, candidate.base, candidate.commit)
+
+
+def test_every_base_is_reachable_and_refs_show_what_the_journal_says(
+    crossed: tuple[Path, Population],
+) -> None:
+    task, population = crossed
+    assert refs(task, "run0") == _wanted(population)
+    reachable = set(git(task, "rev-list", *refs(task, "run0")).split())
+    assert population.bases.keys() | population.scores.keys() <= reachable
+
+
+def _is_ancestor(task: Path, one: str, other: str) -> bool:
+    command = ["git", "-C", str(task), "merge-base", "--is-ancestor", one, other]
+    return subprocess.run(command, check=False).returncode == 0
+
+
+def test_a_genome_is_tried_again_only_to_measure_it_again(tmp_path: Path) -> None:
+    population = Shelved(tmp_path, trials=40, train=KNOBS, proposers=TINKER).searched(rugged)
+    trials = population.trials.values()
+    hashes = [trial.candidate.genome_hash for trial in trials if not trial.again]
+    assert len(hashes) == len(set(hashes)) < population.finished == 40
+    measured = [(trial.candidate.commit, trial.seed) for trial in trials]
+    assert len(measured) == len(set(measured))  # never with the same seed
 
 
 @pytest.mark.parametrize(
     "failure", [Crashed("ValueError: no"), TimedOut("training", 5.0), Refused("looks ahead")]
 )
-def test_failures_never_advance_and_never_end_the_run(tmp_path: Path, task: Path, failure: Outcome) -> None:
+def test_failures_never_advance_and_never_end_the_run(tmp_path: Path, failure: Outcome) -> None:
     done = 0
 
     def fails_mostly(text: str) -> Outcome:
@@ -102,7 +214,7 @@ def test_failures_never_advance_and_never_end_the_run(tmp_path: Path, task: Path
         done += 1
         return failure if done > 1 and done % 3 else valley(text)
 
-    population = searched(make_run(tmp_path, task, trials=18), fails_mostly).population
+    population = Shelved(tmp_path, trials=18).searched(training(fails_mostly))
     assert population.finished == 18
     assert not [t for t in population.trials.values() if t.score is None and t.verdict == "advance"]
     assert sum(t.score is None for t in population.trials.values()) == 11
@@ -114,31 +226,101 @@ def test_a_score_that_is_not_a_number_stops_the_run_rather_than_enter_the_journa
     folder = make_run(tmp_path, task)
     with pytest.raises(AssertionError, match="finite"):
         searched(folder, lambda text: Completed(math.nan))
-    assert not [event for event in events(folder) if isinstance(event, Finished)]
+    assert not [event for event in events_of(folder) if isinstance(event, Finished)]
 
 
-def test_a_run_cut_at_any_line_or_within_one_resumes_to_its_end(tmp_path: Path, task: Path) -> None:
-    folder = make_run(tmp_path, task, trials=5)
+@pytest.fixture
+def eventful(tmp_path: Path) -> Shelved:
+    """A short run in which lineages adopted, combined and clashed."""
+    for seed in range(50):
+        run = Shelved(tmp_path / str(seed), trials=9, seed=seed, train=KNOBS, proposers=TINKER)
+        run.searched(rugged)
+        if {Adopted, Combined, Clashed} <= {type(event) for event in events_of(run.folder)}:
+            return run
+    raise AssertionError("no run of fifty was eventful")
+
+
+def test_a_run_cut_between_any_two_events_resumes_to_its_end(eventful: Shelved) -> None:
+    journal = eventful.folder.journal
+    whole = journal.read_bytes()
+    for cut in [0, *(n + 1 for n, byte in enumerate(whole) if byte == ord("\n"))][:-1]:
+        journal.write_bytes(whole[:cut])
+        population = eventful.searched(rugged)
+        assert journal.read_bytes().startswith(whole[:cut])
+        _check_whole(population, events_of(eventful.folder), trials=9)
+
+
+def test_what_was_to_be_combined_when_a_run_was_cut_off_is_combined_when_it_resumes(
+    eventful: Shelved,
+) -> None:
+    journal, events = eventful.folder.journal, events_of(eventful.folder)
+    lines = journal.read_bytes().splitlines(keepends=True)
+    for n in [n for n, event in enumerate(events, start=1) if isinstance(event, Combined)]:
+        journal.write_bytes(b"".join(lines[:n]))
+        with eventful.begun(rugged) as search:
+            assert search.population.combining == events[n - 1]
+            search.run()
+        after = [event for event in events_of(eventful.folder)[n:] if isinstance(event, Proposed | Clashed)]
+        assert _timeless(after[0]) == _timeless(events[n])
+
+
+class Slow(Inline):
+    """Machines where minds take so long that a trial ends before they answer."""
+
+    def wait(self, timeout_s: float) -> Message | None:
+        if self._order is None:
+            return super().wait(timeout_s)
+        waiting, self._requests = self._requests, deque()
+        message = super().wait(timeout_s)
+        self._requests = waiting
+        return message
+
+
+@pytest.mark.parametrize("policy", ["promise", "greedy", "round-robin"])
+def test_an_idea_that_took_long_is_compared_with_what_it_was_made_from(
+    tmp_path: Path, policy: PolicyName
+) -> None:
+    run = Shelved(tmp_path, policy, trials=20, train=KNOBS, proposers=TINKER)
+    with run.begun(machines=Slow(rugged), patience_s=0.0) as search:
+        search.run()
+    ideas = [c for c in search.population.candidates.values() if c.operator == "mutate" and not c.combines]
+    assert [c.number for c in ideas if c.parents != (c.base,)] == []
+
+
+def test_what_was_rebased_has_the_change_and_what_was_proven_meanwhile(eventful: Shelved) -> None:
+    population, shelf = replay(read(eventful.folder.journal)), eventful.shelf
+    rebased = [c for c in population.candidates.values() if c.operator == "mutate" and c.combines]
+    assert rebased
+    for new in rebased:
+        old = population.candidates[new.combines[0]]
+        changed = knobs(shelf.text(old.commit)).items() - knobs(shelf.text(old.base)).items()
+        assert dict(knobs(shelf.text(new.base))) | dict(changed) == knobs(shelf.text(new.commit))
+        assert old.number not in population.tried
+
+
+def test_a_run_cut_within_a_line_or_before_git_was_told_is_mended(tmp_path: Path, task: Path) -> None:
+    folder = make_run(tmp_path, task, trials=4)
     searched(folder)
     whole = folder.journal.read_bytes()
     ends = [n + 1 for n, byte in enumerate(whole) if byte == ord("\n")]
-    for cut in [0, *ends[:-1], *(end - 30 for end in ends)]:
+    for cut in [ends[0], *(end - 30 for end in ends[4::4]), ends[-3]]:
         folder.journal.write_bytes(whole[:cut])
         search = searched(folder)
         kept = whole[: whole[:cut].rfind(b"\n") + 1]
         assert folder.journal.read_bytes().startswith(kept)
-        _check_whole(search.population, [entry.event for entry in search.journal.entries])
+        _check_whole(search.population, events_of(folder), trials=4)
         shown, wanted = refs(task, "run0"), _wanted(search.population)
         assert {ref: shown.get(ref) for ref in wanted} == wanted
 
 
-def _check_whole(population: Population, events: list[Event]) -> None:
+def _check_whole(population: Population, events: list[Event], trials: int) -> None:
     assert population.ended is not None
     finished = [event.trial for event in events if isinstance(event, Finished)]
-    assert len(finished) == len(set(finished)) == 5
+    assert len(finished) == len(set(finished)) == trials
     lost = [event.trial for event in events if isinstance(event, Lost)]
     assert sorted(finished + lost) == sorted(population.trials)
     assert len(lost) <= 1
+    assert not population.unjudged and population.combining is None
 
 
 def _report(outcome: Outcome) -> Report:
@@ -146,14 +328,17 @@ def _report(outcome: Outcome) -> Report:
 
 
 def _wanted(population: Population) -> dict[str, str]:
-    run = population.run.run
-    ready = [population.candidates[n] for line in population.lineages.values() for n in line.ready]
-    tips = {f"refs/heads/lineages/{run}/{line.name}": line.tip for line in population.lineages.values()}
-    trials = {
-        f"refs/lineages/{run}/trials/{number:04d}": trial.candidate.commit
-        for number, trial in population.trials.items()
-    }
-    return tips | trials | {f"refs/lineages/{run}/ready/{c.number:04d}": c.commit for c in ready}
+    """The refs of a run: what a person finds of it in git."""
+    ours, candidates = f"refs/lineages/{population.run.run}", population.candidates
+    shown = {f"refs/heads/lineages/{population.run.run}/{line.name}": line.tip for line in population.living}
+    for line in population.lineages.values():
+        shown |= {f"{ours}/ready/{number:04d}": candidates[number].commit for number in line.ready}
+        if line.pruned is not None:
+            shown[f"{ours}/pruned/{line.name}"] = line.tip
+    shown |= {f"{ours}/trials/{t.number:04d}": t.candidate.commit for t in population.trials.values()}
+    waiting = {number for line in population.lineages.values() for number in line.ready}
+    gone = candidates.keys() - waiting - population.tried.keys()
+    return shown | {f"{ours}/dropped/{number:04d}": candidates[number].commit for number in gone}
 
 
 def test_two_schedulers_on_one_run_are_refused(tmp_path: Path, task: Path) -> None:
@@ -177,14 +362,14 @@ def test_ctrl_c_ends_the_run_after_the_trial_under_way_and_it_can_go_on(tmp_path
     assert searched(folder).population.finished == 6
 
 
-def test_a_second_ctrl_c_ends_at_once_and_leaves_a_journal_that_goes_on(tmp_path: Path, task: Path) -> None:
-    for after in range(1, 9):
-        folder = make_run(tmp_path, task, trials=6, seed=after)
-        with begun(folder) as search:
+def test_a_second_ctrl_c_ends_at_once_and_leaves_a_journal_that_goes_on(tmp_path: Path) -> None:
+    for after in range(1, 13):
+        run = Shelved(tmp_path / str(after), trials=8, seed=after)
+        with run.begun() as search:
             _interrupt(search, after, times=2)
             search.run()
         assert search.population.ended == "stopped by hand"
-        assert searched(folder).population.finished == 6
+        assert run.searched().finished == 8
 
 
 def _interrupt(search: Search, after: int, times: int) -> None:
@@ -203,8 +388,8 @@ def _interrupt(search: Search, after: int, times: int) -> None:
 class Mortal(Inline):
     """Machines that die: the trainer under the first `trials` it is given, a lineage's mind always."""
 
-    def __init__(self, minds: Mapping[str, Mind], trials: int = 0, lineage: str | None = None) -> None:
-        super().__init__(minds, lambda order, watch: _report(valley(order.genome)))
+    def __init__(self, trials: int = 0, lineage: str | None = None) -> None:
+        super().__init__(training(valley))
         self.trials, self.lineage = trials, lineage
 
     def wait(self, timeout_s: float) -> Message | None:
@@ -218,7 +403,7 @@ class Mortal(Inline):
 
 
 def test_a_trial_whose_trainer_dies_is_lost_once_and_run_again(tmp_path: Path, task: Path) -> None:
-    with begun(make_run(tmp_path, task, trials=3), machines=lambda minds: Mortal(minds, trials=1)) as search:
+    with begun(make_run(tmp_path, task, trials=3), machines=lambda: Mortal(trials=1)) as search:
         search.run()
     first, again, *_ = search.population.trials.values()
     assert first.lost == "killed" and again.candidate == first.candidate and again.score is not None
@@ -227,7 +412,7 @@ def test_a_trial_whose_trainer_dies_is_lost_once_and_run_again(tmp_path: Path, t
 
 def test_a_candidate_under_which_trainers_die_is_not_run_a_third_time(tmp_path: Path, task: Path) -> None:
     folder = make_run(tmp_path, task, trials=3)
-    with begun(folder, machines=lambda minds: Mortal(minds, trials=2)) as search:
+    with begun(folder, machines=lambda: Mortal(trials=2)) as search:
         search.run()
     assert isinstance(search.population.trials[2].outcome, Crashed)
     assert "baseline has no score" in (search.population.ended or "")
@@ -253,15 +438,15 @@ def test_a_machine_that_always_dies_stops_the_run(tmp_path: Path, task: Path) ->
     with begun(folder) as search:
         _interrupt(search, after=3, times=1)
         search.run()
-    with begun(folder, machines=lambda minds: Mortal(minds, trials=99)) as search:
+    with begun(folder, machines=lambda: Mortal(trials=99)) as search:
         with pytest.raises(MachineFailed, match="in a row were lost: killed"):
             search.run()
-        assert search.population.finished < 5
+        assert search.population.finished < 6
 
 
 def test_a_lineage_whose_mind_always_dies_steps_aside(tmp_path: Path, task: Path) -> None:
     folder = make_run(tmp_path, task, trials=12)
-    with begun(folder, machines=lambda minds: Mortal(minds, lineage="birch")) as search:
+    with begun(folder, machines=lambda: Mortal(lineage="birch")) as search:
         search.run()
     assert search.population.finished == 12
     assert not search.population.lineages["birch"].trials
@@ -295,7 +480,7 @@ def test_the_next_mind_is_told_what_every_lineage_tried(tmp_path: Path, task: Pa
     requests: list[Request] = []
     with begun(make_run(tmp_path, task, trials=8)) as search:
         think = search.backend.think
-        search.backend.think = lambda request: (requests.append(request), think(request))[1]  # type: ignore[method-assign]
+        search.backend.think = lambda request: (requests.append(request), think(request))[1]  # type: ignore[method-assign,func-returns-value]
         search.run()
     last = requests[-1]
     assert [tried.trial for tried in last.history] == list(range(1, len(last.history) + 1))

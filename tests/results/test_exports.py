@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from synthetic_runs import BASELINE, Story, lost, searched
 
+from population.evidence import best
 from population.records import Crashed, Refused, Stopped, TimedOut
 from population.state import Population
 from results.exports import results_tsv, unified, write_exports
@@ -47,11 +48,20 @@ def test_results_tsv_serves_the_notebook_of_autoresearch(tmp_path: Path) -> None
     )
     valid = frame[frame["status"] != "CRASH"].reset_index(drop=True)
     assert valid.loc[0, "val_bpb"] == 2.7344
-    assert population.best is not None
-    best = kept.loc[kept["val_bpb"].idxmin()]
-    assert best["val_bpb"] == round(population.best.score or 0, 6)
-    assert population.best.candidate.idea in best["description"]
-    assert kept["val_bpb"].cummin().iloc[-1] == best["val_bpb"] and (kept["memory_gb"] == 0.8).all()
+    found = best(population)
+    assert found is not None and (kept["memory_gb"] == 0.8).all()
+    idea = population.candidates[population.bases[found]].idea
+    assert kept["description"].str.endswith(idea).any()
+
+
+def test_a_trial_that_only_measures_again_is_no_keep_and_says_so() -> None:
+    story = Story().begins("cedar")
+    candidate = story.doubts("cedar", "lift DEPTH", 2.73)
+    story.measures(candidate, 2.72, "advance")
+    story.measures(candidate, 2.71, "confirm")
+    frame = read_tsv(results_tsv(story.population))
+    assert frame["status"].to_list() == ["KEEP", "DISCARD", "KEEP", "DISCARD"]
+    assert frame["description"].to_list()[1:] == ["cedar: lift DEPTH"] + 2 * ["cedar: again: lift DEPTH"]
 
 
 def test_only_a_failure_has_zeros() -> None:
@@ -85,14 +95,14 @@ def test_any_idea_makes_one_row_of_five_columns(idea: str) -> None:
 def test_the_best_genome_and_its_diff_are_written_and_the_diff_applies(tmp_path: Path) -> None:
     population = searched(30).population
     write_exports(tmp_path, population, genome_of)
-    assert population.best is not None
-    best = genome_of(population.best.candidate.commit)
-    assert (tmp_path / "best/train.py").read_text() == best
+    found = best(population)
+    assert found is not None and found != BASELINE
+    assert (tmp_path / "best/train.py").read_text() == genome_of(found)
     repository = tmp_path / "elsewhere"
     repository.mkdir()
     (repository / "train.py").write_text(genome_of(BASELINE))
     subprocess.run(["git", "apply", tmp_path / "best/best.diff"], cwd=repository, check=True)
-    assert (repository / "train.py").read_text() == best
+    assert (repository / "train.py").read_text() == genome_of(found)
 
 
 def test_a_diff_applies_to_a_genome_without_a_last_newline_and_with_form_feeds(tmp_path: Path) -> None:
@@ -113,7 +123,7 @@ def test_the_best_is_fetched_again_only_when_it_has_changed(tmp_path: Path) -> N
     for _ in range(3):
         write_exports(tmp_path, story.population, counting)
     assert len(asked) == 2
-    story.tries("cedar", "a leap", 1.0, keep=True)
+    story.tries(story.population.living[0].name, "a leap", 1.0, keep=True)
     write_exports(tmp_path, story.population, counting)
     assert len(asked) == 4
     assert (tmp_path / "best/train.py").read_text() == genome_of(f"{len(story.population.candidates):040x}")

@@ -1,4 +1,3 @@
-import polars as pl
 from synthetic_runs import BASELINE, HEAD, Story, lost, searched
 
 from population.records import Crashed, Refused, Stopped, TimedOut
@@ -11,7 +10,8 @@ def test_a_completed_trial_has_all_its_columns() -> None:
     story.tries("cedar", "raise DEPTH", 2.7134, keep=True, reason="clear of the noise")
     row = trials(story.population).row(1, named=True)
     assert row["trial"] == 2 and row["lineage"] == "cedar" and row["brief"] == "default"
-    assert row["parent"] == BASELINE and row["parent2"] is None
+    assert row["parent"] == row["base"] == BASELINE and row["parent2"] is None
+    assert row["p_better"] > 0.5 and row["expected_gain"] > 0 < row["expected_gain_sd"]
     assert (
         row["status"] == "completed" and row["verdict"] == "advance" and row["reason"] == "clear of the noise"
     )
@@ -57,5 +57,24 @@ def test_what_an_idea_cost_is_counted_once_when_its_trial_was_lost() -> None:
 def test_parents_are_in_order_and_the_baselines_is_the_users_head() -> None:
     frame = trials(searched(20).population)
     assert frame["parent"][0] == HEAD
-    advanced = frame.filter(pl.col("verdict") == "advance")["commit"].to_list()
-    assert set(frame["parent"].to_list()[1:]) <= set(advanced)
+    assert set(frame["base"].to_list()[1:]) <= {HEAD, *frame["commit"].to_list()}
+
+
+def test_a_merge_has_two_parents_and_a_repeat_is_a_replicate_of_its_candidate() -> None:
+    story = Story().begins("cedar")
+    one, other = story.doubts("cedar", "lift DEPTH", 2.73), story.doubts("cedar", "lift HEADS", 2.72)
+    story.measures(story.combines("cedar", one, other), 2.7, "discard")
+    story.measures(other, 2.71, "confirm")
+    frame = trials(story.population)
+    assert frame["operator"].to_list() == ["baseline", "mutate", "mutate", "merge", "replicate"]
+    assert frame["verdict"].to_list() == ["advance", "confirm", "confirm", "discard", "confirm"]
+    assert frame.row(3, named=True)["parent2"] == other.commit == frame["commit"][4]
+
+
+def test_what_is_expected_of_a_change_is_null_where_nothing_was_compared() -> None:
+    story = Story().begins("cedar")
+    story.tries("cedar", "an idea", Crashed("NaN"))
+    story.tries("cedar", "another", 2.9)
+    frame = trials(story.population)
+    assert frame["p_better"].is_null().to_list() == [True, True, False]
+    assert frame["p_better"][2] < 0.5 and frame["expected_gain"][2] < 0

@@ -1,50 +1,60 @@
 import io
 import re
+import time
 from pathlib import Path
+from random import Random
 
 import pytest
 from hypothesis import given
+from hypothesis import strategies as st
 from rich.cells import cell_len
 from rich.console import Console
 from synthetic_runs import BASELINE, Story, ended, searched
 
-from population.records import Crashed, Entry, TimedOut
+from population.records import Crashed, Pruned, TimedOut
 from population.state import Population, replay
 from results.report import report
-from results.tree_text import lineage_tree
-from tests.population.histories import histories
+from results.tree_text import commit_tree
 
 
 def printed(population: Population, width: int = 80, folder: Path | None = None) -> str:
     console = Console(width=width, record=True, file=io.StringIO())
     console.print(report(population, folder))
-    return console.export_text()
+    return "\n".join(line.rstrip() for line in console.export_text().splitlines())
 
 
-def test_a_report_tells_headline_tree_path_and_places() -> None:
+def drawn(population: Population, width: int = 300) -> list[str]:
+    console = Console(width=width, record=True, file=io.StringIO())
+    console.print(commit_tree(population))
+    return [line.rstrip() for line in console.export_text().splitlines()]
+
+
+def test_a_report_tells_headline_tree_lineages_path_and_places() -> None:
     story = Story().begins("cedar", "moss")
-    story.tries("moss", "raise DEPTH 4 -> 6", 2.7000, keep=True)
+    story.tries("moss", "raise DEPTH 4 -> 6", 2.5000, keep=True)
     story.tries("moss", "raise DEPTH 6 -> 8", Crashed("out of memory"))
     story.tries("moss", "lower DEPTH 6 -> 5", 2.7200)
-    story.tries("moss", "raise HEADS 2 -> 4", 2.6000, keep=True)
-    lines = [
-        line.rstrip() for line in printed(ended(story).population, folder=Path("runs/dawn")).splitlines()
-    ]
-    assert lines == [
+    story.tries("moss", "raise HEADS 2 -> 4", 2.3000, keep=True)
+    text = printed(ended(story).population, folder=Path("runs/dawn"))
+    assert re.sub(r"\d\.\d+", "#", text).splitlines() == [
         "",
-        "baseline 2.7344, best 2.6000 val_bpb (gain 0.1344)",
-        "5 trials, 2 kept, 1 crashed, 1 m 23 s",
+        "baseline # ± #, best # ± # val_bpb (gain # ± #)",
+        "5 trials in 1 m 23 s, 2 of 4 changes kept, 1 crashed",
+        "± is 95%; sigma of a trial # (assumed: nothing was measured again)",
         "",
-        "baseline  2.7344",
-        "├── cedar  default, mutate",
-        "└── moss  default, mutate",
-        "    ├──    2  2.7000 -0.0344  raise DEPTH 4 -> 6  2 dropped (1 crashed)",
-        "    └──    5  2.6000 -0.1000  best  raise HEADS 2 -> 4",
+        "dawn  promise",
+        "├──    1  #  cedar  the baseline",
+        "├──    2  # -#  moss   raise DEPTH 4 -> 6  2 dropped",
+        "└──    5  # -#  best  moss   raise HEADS 2 -> 4",
         "",
-        "trial  lineage   score   change  the way to the best",
-        "    1  cedar    2.7344           the baseline",
-        "    2  moss     2.7000  -0.0344  raise DEPTH 4 -> 6",
-        "    5  moss     2.6000  -0.1000  raise HEADS 2 -> 4",
+        "lineage  brief    proposer  tried  kept   change",
+        "cedar    default  mutate        0     0",
+        "moss     default  mutate        4     2  -#",
+        "",
+        "trial  lineage   score   change  odds  the way to the best",
+        "    1  cedar    #                 the baseline",
+        "    2  moss     #  -#  100%  raise DEPTH 4 -> 6",
+        "    5  moss     #  -#  100%  raise HEADS 2 -> 4",
         "",
         "best genome  runs/dawn/best/train.py",
         "its diff     runs/dawn/best/best.diff",
@@ -54,22 +64,80 @@ def test_a_report_tells_headline_tree_path_and_places() -> None:
     ]
 
 
-def test_a_lineage_founded_on_anothers_commit_hangs_from_it() -> None:
-    story = Story().begins("cedar")
-    story.tries("cedar", "first", 2.7, keep=True)
-    fork = story.population.lineages["cedar"].tip
-    story.tries("cedar", "second", 2.6, keep=True)
-    story.founds("moss", tip=fork).tries("moss", "aside", 2.5, keep=True)
-    story.founds("fern", tip=fork)
-    tree = printed(story.population).splitlines()[5:11]
-    assert [line.rstrip() for line in tree] == [
-        "└── cedar  default, mutate",
-        "    ├──    2  2.7000 -0.0344  first",
-        "    │   ├── moss  default, mutate",
-        "    │   │   └──    4  2.5000 -0.2000  best  aside",
-        "    │   └── fern  default, mutate",
-        "    └──    3  2.6000 -0.1000  second",
+def test_a_win_that_all_lineages_took_up_is_drawn_once() -> None:
+    story = Story().begins("cedar", "moss", "fern")
+    story.tries("cedar", "first", 2.5, keep=True)
+    story.adopts(story.population.lineages["cedar"].tip, "moss", "fern")
+    story.tries("moss", "second", 2.3, keep=True)
+    story.adopts(story.population.lineages["moss"].tip, "cedar", "fern")
+    assert [line[-6:] for line in drawn(story.population)] == ["romise", "seline", " first", "second"]
+
+
+def test_a_line_that_left_another_hangs_from_the_commit_it_left() -> None:
+    story = Story(policy="greedy").begins("cedar")
+    story.tries("cedar", "first", 2.5, keep=True)
+    story.founds("moss", tip=story.population.lineages["cedar"].tip)
+    story.tries("cedar", "second", 2.4, keep=True)
+    story.tries("moss", "aside", 2.2, keep=True)
+    story.tries("cedar", "third", 2.3, keep=True)
+    without_scores = [re.sub(r" [-+]?\d\.\d{4}", "", line) for line in drawn(story.population)[2:]]
+    assert without_scores == [
+        "├──    2   cedar  first",
+        "│   └── cedar: 2 steps",
+        "│       ├──    3   cedar  second",
+        "│       └──    5   cedar  third",
+        "└──    4   best  moss   aside",
     ]
+
+
+def test_a_near_miss_that_was_looked_around_from_hangs_where_it_was_found() -> None:
+    story = Story().begins("cedar", "moss")
+    near = story.doubts("cedar", "a near miss", 2.73)
+    story.adopts(near.commit, "moss").tries("moss", "no luck there", 2.8)
+    story.tries("cedar", "first", 2.5, keep=True)
+    assert [line.split(" ", 4)[0] for line in drawn(story.population)[1:]] == ["├──", "│", "└──"]
+    assert drawn(story.population)[2].endswith("cedar  a near miss  1 dropped")
+
+
+def test_what_is_unproven_or_measured_again_is_counted_apart_from_what_was_dropped() -> None:
+    story = Story().begins("cedar")
+    near = story.doubts("cedar", "a near miss", 2.73)
+    story.measures(near, 2.74, "discard")
+    story.measures(story.population.candidates[1], 2.73, "confirm")
+    story.tries("cedar", "a mistake", 2.9)
+    assert drawn(story.population)[1].endswith("the baseline  1 dropped, 1 unproven, 2 again")
+    assert "(from 2 repeats, 1 of baseline or best)" in printed(story.population)
+
+
+def test_a_merge_names_the_trials_it_brought_together() -> None:
+    story = Story().begins("cedar")
+    one, other = story.doubts("cedar", "lift DEPTH", 2.72), story.doubts("cedar", "lift HEADS", 2.72)
+    story.measures(story.combines("cedar", one, other), 2.4, "advance")
+    text = "cedar  2+3 together: lift DEPTH; lift HEADS"
+    assert drawn(story.population)[-1].endswith(text)
+    assert "2+3 together: lift DEPTH; lift HEADS" in printed(story.population).partition("the way to")[2]
+
+
+def test_lineages_that_began_late_or_ended_early_say_so() -> None:
+    story = Story().begins("cedar", "moss")
+    story.tries("cedar", "first", 2.5, keep=True)
+    story.tries("moss", "nothing", 2.9)
+    story.happens(Pruned("moss", "gains less than cedar"))
+    story.founds("fern", brief="bold", tip=story.population.lineages["cedar"].tip)
+    _, moss, fern = (line for line in printed(story.population).splitlines() if "  mutate  " in line)
+    assert "  pruned after trial 3: gains" in moss
+    assert fern.startswith("fern     bold") and fern.endswith("founded on trial 2")
+
+
+@pytest.mark.parametrize("policy", ["promise", "greedy"])
+def test_the_headline_gain_is_what_the_steps_of_the_path_add_up_to(policy: str) -> None:
+    story = Story(policy=policy).begins("cedar")
+    for step, score in enumerate((2.6, 2.5, 2.55, 2.4, 2.3)):
+        story.tries("cedar", f"step {step}", score, keep=score != 2.55)
+    text = printed(story.population)
+    steps = re.findall(r"([-+]\d\.\d{4}) +\d+%", text)
+    gained = re.search(r"gain (\d\.\d+)", text)
+    assert gained and len(steps) == 4 and abs(sum(map(float, steps)) + float(gained[1])) < 0.001
 
 
 def test_a_run_of_failures_says_why() -> None:
@@ -77,7 +145,7 @@ def test_a_run_of_failures_says_why() -> None:
     story.tries("cedar", "the baseline", Crashed("no module named torch"), operator="baseline")
     story.tries("cedar", "an idea", TimedOut("training", 25.0))
     text = printed(story.population)
-    assert "no val_bpb yet" in text and "2 trials, 0 kept, 1 crashed, 1 timed out" in text
+    assert "no val_bpb yet" in text and "0 of 1 change kept, 1 crashed, 1 timed out" in text
     assert "trial 1 crashed: no module named torch" in text
     assert "trial 2 timed out: training was not over after 25 s" in text
 
@@ -100,63 +168,62 @@ def test_a_report_fits_the_console_and_its_length_is_bounded(trials: int, width:
     assert len(lines) < 150
 
 
-def test_a_hundred_forks_upon_forks_are_counted_where_they_are_not_drawn() -> None:
-    story = Story().begins("line0")
-    for n in range(1, 100):
-        story.tries(f"line{n - 1}", f"step {n}", 2.7 - n / 100, keep=True)
-        story.founds(f"line{n}", tip=story.population.lineages[f"line{n - 1}"].tip)
-    text = printed(story.population)
-    assert "… 96 more lineages with 95 steps" in text and len(text.splitlines()) < 60
+def test_branches_upon_branches_are_counted_where_they_are_not_drawn() -> None:
+    story = Story(policy="greedy").begins(*(f"line{n}" for n in range(100)))
+    for n in range(100):
+        story.tries(f"line{n}", f"step {n}", 2.7 - n / 1000, keep=True)
+        story.tries(f"line{n}", f"step {n}", 2.9)
+    lines = drawn(story.population)
+    assert re.search(r"… (\d+) more steps aside  \1 dropped$", lines[-1]) and len(lines) < 50
+    assert counted(lines) == 201
 
 
-def drawn(population: Population) -> str:
-    console = Console(width=300, record=True, file=io.StringIO())
-    console.print(lineage_tree(population))
-    return console.export_text()
+def counted(tree: list[str]) -> int:
+    """Trials in a tree of text: the steps drawn, and whatever is a number of trials."""
+    told = r"(\d+) (?:dropped|unproven|again|lost|under way|not judged|more steps?)\b"
+    return sum(
+        len(re.findall(r"── +\d+  -?\d", line)) + sum(map(int, re.findall(told, line.replace("again:", ""))))
+        for line in tree
+    )
 
 
-def counted(tree: str) -> int:
-    """Trials in a tree of text but for the baseline: the steps drawn, and whatever is a number of trials."""
-    numbers = re.findall(r"(\d+) (?:dropped|lost|under way|not judged|more steps|steps?\b)", tree)
-    return len(re.findall(r"── +\d+  \d\.\d", tree)) + sum(map(int, numbers))
+@given(st.integers(1, 150), st.integers(0, 10**6))
+def test_a_tree_has_every_trial_once(trials: int, seed: int) -> None:
+    population = searched(trials, seed=seed).population
+    assert counted(drawn(population)) == trials
 
 
-def beside_baseline(population: Population) -> int:
-    trials = population.trials.values()
-    return sum(t.candidate.operator != "baseline" or t.verdict != "advance" for t in trials)
+@given(st.integers(2, 60), st.integers(0, 10**6), st.randoms(use_true_random=False))
+def test_a_run_is_reported_at_any_point_of_it(trials: int, seed: int, dice: Random) -> None:
+    entries = searched(trials, seed=seed).entries
+    text = printed(replay(entries[: dice.randint(1, len(entries))]))
+    assert "dawn" in text and max(map(cell_len, text.splitlines())) <= 80
 
 
-@given(histories(max_events=80))
-def test_a_tree_has_every_trial_once_and_every_lineage_once(entries: list[Entry]) -> None:
-    population = replay(entries)
-    tree = drawn(population)
-    assert counted(tree) == beside_baseline(population)
-    assert sorted(re.findall(r"── (l\d+)  brief", tree)) == sorted(population.lineages)
-
-
-def test_candidates_that_all_start_from_the_baseline_are_one_branch() -> None:
-    story = Story().begins("cedar")
+def test_candidates_that_all_start_from_the_baseline_are_one_line() -> None:
+    story = Story(policy="best-of-n").begins("cedar")
     for score in (2.7, 2.75, 2.6, 2.8, 2.5):
-        story.tries("cedar", "from scratch", score, keep=score < 2.71, parent=BASELINE)
-    assert [line.rstrip() for line in drawn(story.population).splitlines()] == [
-        "baseline  2.7344",
-        "└── cedar  default, mutate  2 dropped",
-        "    ├──    2  2.7000 -0.0344  from scratch",
-        "    ├──    4  2.6000 -0.1000  from scratch",
-        "    └──    6  2.5000 -0.1000  best  from scratch",
-    ]
+        story.tries("cedar", "from scratch", score, keep=score < 2.71, parents=(BASELINE,))
+    lines = drawn(story.population)
+    assert [line[:8] for line in lines[1:]] == ["├──    1", "├──    2", "├──    4", "└──    6"]
 
 
 @pytest.mark.parametrize("trials", [16, 2000])
 def test_what_a_long_run_leaves_out_of_the_tree_is_counted(trials: int) -> None:
-    population = searched(trials).population
-    assert counted(drawn(population)) == beside_baseline(population) == trials - 1
+    assert counted(drawn(searched(trials).population)) == trials
+
+
+def test_a_journal_of_five_thousand_trials_is_reported_in_a_moment() -> None:
+    entries = searched(5000).entries
+    begun = time.process_time()
+    assert "5000 trials" in printed(replay(entries))
+    assert time.process_time() - begun < 5
 
 
 def test_hostile_ideas_stay_inside_the_console_and_carry_no_escapes() -> None:
     story = Story().begins("cedar")
-    story.tries("cedar", "[bold]\x1b[2J漢字" * 50 + "[/nothing]\n\u202e", 2.6, keep=True)
-    story.tries("cedar", "🙂" * 300, 2.5, keep=True)
+    story.tries("cedar", "[bold]\x1b[2J漢字" * 50 + "[/nothing]\n\u202e", 2.5, keep=True)
+    story.tries("cedar", "🙂" * 300, 2.3, keep=True)
     text = printed(story.population)
     assert "\x1b" not in text and "\u202e" not in text and "[bold]漢字" in text
     assert max(map(cell_len, text.splitlines())) <= 80

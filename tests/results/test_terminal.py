@@ -1,11 +1,12 @@
 import io
+import re
 
 import pytest
 from rich.cells import cell_len
 from rich.console import Console
 from synthetic_runs import BASELINE, Story, ended, searched
 
-from population.records import Crashed, Founded
+from population.records import Crashed, Founded, Pruned
 from population.state import Population, apply
 from results.pace import Pace
 from results.panel import panel, sparkline
@@ -92,12 +93,12 @@ def test_in_eighty_columns_proposers_and_states_of_the_usual_names_are_whole(sec
 
 
 def test_the_panel_shows_each_lineage_the_trial_and_the_budget() -> None:
-    story = searched(16)
+    story = searched(16, ("cedar", "birch", "juniper"))
     story.proposes("birch", "lower HEADS")
-    story.runs(story.proposes("cedar", "raise DEPTH 4 -> 6"))
+    story.founds("moss").runs(story.proposes("cedar", "raise DEPTH 4 -> 6"))
     text = "\n".join(drawn(story))
     cedar = next(line for line in text.splitlines() if line.startswith("cedar"))
-    assert cedar.split()[-1] == "training" and "2.7140  -0.0204" in cedar
+    assert cedar.split()[-1] == "training" and re.search(r" 2\.\d{4}  -0\.\d{4} ", cedar)
     assert "ready" in text and "thinks 3 s" in text and "waiting" in text
     assert "trial 17  cedar  raise DEPTH 4 -> 6" in text
     assert "42%" in text and "6 s left" in text and "loss 2.913" in text and "5 of 16 trials" in text
@@ -132,6 +133,23 @@ def test_the_panel_stands_when_nothing_has_a_score() -> None:
     for _ in range(3):
         story.tries("cedar", "an idea", Crashed("out of memory"))
     assert any(line.startswith("cedar") and "···" in line for line in drawn(story))
+
+
+def test_a_tip_is_shown_as_what_is_known_of_it_and_not_as_its_luckiest_score() -> None:
+    story = Story().begins("cedar")
+    story.tries("cedar", "a lucky idea", 2.70, keep=True)
+    for score in (2.74, 2.75, 2.74):
+        story.measures(story.population.candidates[2], score, "confirm", "measured again")
+    cedar = next(line for line in drawn(story) if line.startswith("cedar"))
+    tip = re.search(r" (2\.\d{4}) ", cedar)
+    assert tip and float(tip[1]) > 2.72
+
+
+def test_a_pruned_lineage_is_counted_and_not_shown() -> None:
+    story = Story().begins("cedar", "moss")
+    story.happens(Pruned("moss", "gains less than cedar"))
+    text = "\n".join(drawn(story))
+    assert "moss" not in text and "1 pruned" in text
 
 
 def test_a_sparkline_is_low_where_a_score_is_good_and_full_at_the_baseline() -> None:

@@ -2,15 +2,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
-from synthetic_runs import Story, ended, lost
+from synthetic_runs import BASELINE, Story, ended, lost
 
 from population.records import (
     Assigned,
+    Clashed,
+    Combined,
     Crashed,
     Declined,
     Ended,
     Event,
     Lost,
+    Pruned,
     Refused,
     Resumed,
     Stopped,
@@ -78,6 +81,60 @@ def test_steps_on_the_way_to_a_verdict_are_not_told() -> None:
     story.runs(story.proposes("cedar", "lift DEPTH"))
     assert isinstance(story.entries[-1].event, Assigned)
     assert [told(story, entry.event) for entry in story.entries[-2:]] == [None, None]
+
+
+def test_what_is_not_proven_is_told_as_such_and_a_repeat_as_one_without_a_difference() -> None:
+    story = Story().begins("cedar")
+    candidate = story.doubts("cedar", "lift DEPTH", 2.7300)
+    assert told(story, story.entries[-1].event) == (
+        "[ 2/16] cedar  2.7300 -0.0044  confirm  lift DEPTH: inside the noise"
+    )
+    again = story.measures(candidate, 2.7200, "advance", "likely better")
+    assert told(story, again) == "[ 3/16] cedar  2.7200          advance  again: lift DEPTH: likely better"
+
+
+def test_a_win_that_spreads_is_told_once_as_the_verdict_on_it() -> None:
+    story = Story().begins("cedar", "moss")
+    story.tries("cedar", "lift DEPTH", 2.5, keep=True)
+    story.adopts(story.population.lineages["cedar"].tip, "moss")
+    assert told(story, story.entries[-1].event) is None
+
+
+def test_a_step_aside_and_the_way_back_are_told_with_their_reasons() -> None:
+    story = Story().begins("cedar", "moss")
+    near = story.doubts("cedar", "lift DEPTH", 2.73)
+    story.adopts(near.commit, "moss", reason="to look around")
+    assert told(story, story.entries[-1].event) == "moss steps aside, onto trial 2: to look around"
+    story.tries("moss", "no luck", 2.9)
+    story.adopts(BASELINE, "moss", reason="nothing better was found there")
+    assert told(story, story.entries[-1].event) == (
+        "moss goes back, onto trial 1: nothing better was found there"
+    )
+
+
+def test_what_is_tried_together_is_told_and_so_is_what_cannot_be() -> None:
+    story = Story().begins("cedar")
+    one, other = story.doubts("cedar", "lift DEPTH", 2.73), story.doubts("cedar", "lift HEADS", 2.72)
+    clashed = story.clashes("cedar", one, other)
+    assert told(story, clashed) == "cedar cannot try 2, 3 together: they change the same things"
+    story.combines("cedar", other)
+    assert told(story, story.entries[-2].event) == (
+        "cedar tries the change of trial 3 again: since none is proven alone"
+    )
+
+
+def test_that_what_waits_is_rebased_or_dropped_is_not_told() -> None:
+    story = Story().begins("cedar")
+    waiting = story.proposes("cedar", "lift DEPTH")
+    story.happens(Combined("cedar", BASELINE, (waiting.number,), "mutate", "its tip has moved on"))
+    assert told(story, story.entries[-1].event) is None
+    assert told(story, story.happens(Clashed("cedar", (waiting.number,), "nothing new"))) is None
+
+
+def test_a_lineage_that_ends_is_told_with_the_reason() -> None:
+    story = Story().begins("cedar", "moss")
+    pruned = story.happens(Pruned("moss", "gains less than a quarter of what cedar does"))
+    assert told(story, pruned) == "moss pruned: gains less than a quarter of what cedar does"
 
 
 def test_a_lineage_without_ideas_is_told_once() -> None:

@@ -1,0 +1,232 @@
+"""Plays one search on one world: the loop, journal and minds of a real run, with no git and no process.
+
+Trainings are a world's, minds are its proposers, and time is counted, not waited for. What is measured is
+what the search would report, and what of that is true. `carried_out` takes any backend, a real one too.
+"""
+
+import math
+import tempfile
+from collections.abc import Callable, Mapping
+from contextlib import closing
+from functools import lru_cache
+from pathlib import Path
+from typing import Final
+
+from msgspec import Struct
+
+from benchmarks.world import World
+from population import evidence, runs
+from population.backend import Answered, Backend, Message, Trained
+from population.genomes import Shelf
+from population.journal import Journal
+from population.lineage import Mind
+from population.opening import PATIENCE_S, opening
+from population.policy import PolicyName
+from population.proposers import Request
+from population.records import Completed, Event, Founded, Judged
+from population.search import Clock, Search, Watcher
+from population.state import Population
+from trainer.outcome import Progress, Report, Usage
+from trainer.task import Task
+from trainer.trial import Order
+
+_MEMORY: Final = Path("/dev/shm")  # a journal that nobody needs afterwards
+_BEGUN: Final = 1e9  # unix seconds at which every search begins
+
+
+class Arm(Struct, frozen=True):
+    """One way to search. A single lineage is serial by nature: its next idea waits for the last verdict."""
+
+    name: str
+    policy: PolicyName
+    lineages: int = 1
+    trial_s: float = 300.0  # the GPU's time a trial
+    failed_s: float = 30.0  # and one that fails
+    think_s: float = 0.0  # a mind's time a proposal
+
+
+class Played(Struct, frozen=True):
+    """What came of one search; scores in the world's units.
+
+    What a plain optimiser does not say is None. The sequences have one item a trial; a true score is infinite
+    as long as nothing has one.
+    """
+
+    trials: int
+    score: float  # true score of the genome finally reported
+    gain: float  # how far that is below the first genome's
+    claimed: float | None = None  # the gain that is reported
+    sd: float | None = None  # of the gain that is reported
+    advanced: int | None = None  # changes that advanced a lineage
+    false: int | None = None  # of these, how many were no gain
+    truths: tuple[float, ...] = ()  # true score of what would be reported after it
+    ended_s: tuple[float, ...] = ()  # when it was judged, since the run began
+
+
+class Simulated:
+    """A backend whose trials and thoughts take counted time; it is the clock as well."""
+
+    def __init__(self, world: World, arm: Arm) -> None:
+        self._world, self._arm = world, arm
+        self._minds: dict[str, Mind] = {}
+        self._thoughts: list[
+            tuple[float, Request]
+        ] = []  # with the time at which they are ready, soonest first
+        self._trial: tuple[float, Trained] | None = None  # likewise
+        self._now = _BEGUN
+
+    def time(self) -> float:
+        return self._now
+
+    def monotonic(self) -> float:
+        return self._now
+
+    def enrol(self, lineage: str, mind: Mind) -> None:
+        self._minds[lineage] = mind
+
+    def think(self, request: Request) -> None:
+        self._thoughts.append((self._now + self._arm.think_s, request))
+
+    def train(self, order: Order) -> None:
+        outcome = self._world.train(order.genome, order.seed)
+        wall_s = self._arm.trial_s if isinstance(outcome, Completed) else self._arm.failed_s
+        report = Report(outcome, Usage(self._now, wall_s=wall_s))
+        self._trial = self._now + wall_s, Trained(order.trial, report)
+
+    def wait(self, timeout_s: float) -> Message | None:
+        """What happens next; a thought before a trial that ends at the same moment.
+
+        While a trial runs nobody looks at the clock, and no time-out is kept.
+        """
+        thought = self._thoughts[0][0] if self._thoughts else math.inf
+        if self._trial is not None and self._trial[0] < thought:
+            (self._now, message), self._trial = self._trial, None
+            return message
+        if self._trial is None and thought > self._now + timeout_s:
+            self._now += timeout_s
+            return None
+        self._now, request = self._thoughts.pop(0)
+        return Answered(request.lineage, self._minds[request.lineage].think(request))
+
+    def progress(self) -> Progress | None:
+        return None
+
+    def close(self) -> None:
+        pass
+
+
+class Course:
+    """A watcher that keeps the true score of what would be reported after each trial, and when that was."""
+
+    def __init__(self, truth: Callable[[str], float]) -> None:
+        """`truth` of a commit."""
+        self._truth = truth
+        self.truths: list[float] = []
+        self.ended_s: list[float] = []
+
+    def tell(self, event: Event, population: Population) -> None:
+        if isinstance(event, Judged):
+            found = evidence.best(population)
+            self.truths.append(math.inf if found is None else self._truth(found))
+            self.ended_s.append(population.elapsed_s)
+
+    def say(self, line: str) -> None:
+        pass
+
+    def show(self, population: Population, progress: Progress | None, thinking: Mapping[str, float]) -> None:
+        pass
+
+
+class Unwatched(Course):
+    """A watcher that looks at nothing, which is faster."""
+
+    def tell(self, event: Event, population: Population) -> None:
+        pass
+
+
+def play(
+    world: World,
+    arm: Arm,
+    trials: int | None,
+    seed: int,
+    hours: float | None = None,
+    profile: str = "h100",
+    curve: bool = False,
+) -> Played:
+    """Search a world to the end of the trials, or of the hours; `curve` notes what is found on the way."""
+    shelf = Shelf()
+    baseline = shelf.commit(world.genome, ("head",), "Baseline", _BEGUN)
+    settings = runs.Settings(
+        run="arena",
+        created_at=_BEGUN,
+        task=Task("", "", "score", arm.trial_s, None, "", profile, ""),
+        briefs=tuple(runs.Brief(name, name) for name in world.briefs),
+        proposers=("world",),
+        lineages=arm.lineages,
+        policy=arm.policy,
+        seed=seed,
+        trials=trials,
+        hours=hours,
+        head="head",
+        baseline=baseline,
+    )
+    truth = lru_cache(None)(lambda commit: world.truth(shelf.text(commit)))
+    watcher, machine = (Course if curve else Unwatched)(truth), Simulated(world, arm)
+    with tempfile.TemporaryDirectory(dir=_MEMORY if _MEMORY.is_dir() else None) as home:
+        population = carried_out(
+            settings,
+            runs.RunFolder(Path(home)),
+            shelf,
+            machine,
+            watcher,
+            lambda founded: Mind(world.proposer(founded.brief)),
+            machine,
+        )
+    return _played(population, truth, watcher)
+
+
+def carried_out(
+    settings: runs.Settings,
+    folder: runs.RunFolder,
+    shelf: Shelf,
+    backend: Backend,
+    watcher: Watcher,
+    mind_of: Callable[[Founded], Mind],
+    clock: Clock,
+) -> Population:
+    """The population at the end of a run that is as `settings` say and leaves nothing but its journal."""
+    with closing(Journal.open(folder.journal)) as journal:
+        search = Search(
+            settings,
+            folder,
+            journal,
+            shelf,
+            backend,
+            watcher,
+            lambda population: None,
+            PATIENCE_S,
+            mind_of,
+            clock,
+        )
+        for event in opening(search.population, settings, shelf.text):
+            search.record(event)
+        search.run()
+        return search.population
+
+
+def _played(population: Population, truth: Callable[[str], float], course: Course) -> Played:
+    found, baseline, claimed = evidence.best(population), population.baseline, evidence.gain(population)
+    assert found is not None and baseline is not None and claimed is not None, "the baseline has a score"
+    kept = [trial.candidate for trial in population.trials.values() if trial.verdict == "advance"]
+    steps = [candidate for candidate in kept if candidate.operator != "baseline"]
+    return Played(
+        trials=population.finished,
+        score=truth(found),
+        gain=truth(baseline) - truth(found),
+        claimed=claimed[0],
+        sd=claimed[1],
+        advanced=len(steps),
+        false=sum(truth(step.commit) >= truth(step.base) for step in steps),
+        truths=tuple(course.truths),
+        ended_s=tuple(course.ended_s),
+    )

@@ -1,0 +1,29 @@
+"""What decisions go by, besides the population: what the run was told, and what the journal does not tell."""
+
+from collections.abc import Mapping
+from typing import Literal, TypeAlias, get_args
+
+from msgspec import Struct
+
+PolicyName: TypeAlias = Literal["promise", "greedy", "round-robin", "best-of-n"]
+POLICIES: tuple[PolicyName, ...] = get_args(PolicyName)
+
+
+class Rules(Struct, frozen=True):
+    """What a run was told. Without a limit it goes on until it is stopped."""
+
+    policy: PolicyName = "promise"
+    seed: int = 0
+    trials: int | None = None
+    hours: float | None = None
+    patience_s: float = 1.0  # how long the GPU waits for the most promising lineage's idea
+    lineages: int = 4
+    pairs: tuple[tuple[str, str], ...] = ()  # briefs and proposers that a new lineage may get
+
+
+class Facts(Struct, frozen=True):
+    """What the journal does not tell: time spent, who is thinking for how long, and whether to stop."""
+
+    elapsed_s: float = 0.0
+    thinking: Mapping[str, float] = {}  # seconds since the lineage was asked
+    stopping: bool = False
