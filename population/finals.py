@@ -39,5 +39,5 @@ def finalist(population: Population) -> int | None:
     if found is None or baseline is None or found == baseline:
         return None
     estimates = weigh(population).estimates
-    commit = min((baseline, found), key=lambda c: (estimates[c].trials, c == baseline))
+    commit = min((baseline, found), key=lambda c: (estimates[c].trials, c != baseline))
     return population.bases[commit]
