@@ -23,8 +23,8 @@ from population.lineage import Mind
 from population.opening import PATIENCE_S, opening
 from population.policy import PolicyName
 from population.proposers import Request
-from population.records import Completed, Event, Founded, Judged
-from population.search import Clock, Search, Watcher
+from population.records import Candidate, Completed, Event, Judged
+from population.search import Clock, MindOf, Search, Watcher
 from population.state import Population
 from trainer.outcome import Progress, Report, Usage
 from trainer.task import Task
@@ -156,20 +156,9 @@ def play(
     """Search a world to the end of the trials, or of the hours; `curve` notes what is found on the way."""
     shelf = Shelf()
     baseline = shelf.commit(world.genome, ("head",), "Baseline", _BEGUN)
-    settings = runs.Settings(
-        run="arena",
-        created_at=_BEGUN,
-        task=Task("", "", "score", arm.trial_s, None, "", profile, ""),
-        briefs=tuple(runs.Brief(name, name) for name in world.briefs),
-        proposers=("world",),
-        lineages=arm.lineages,
-        policy=arm.policy,
-        seed=seed,
-        trials=trials,
-        hours=hours,
-        head="head",
-        baseline=baseline,
-    )
+    task = Task("", "", "score", arm.trial_s, None, "", profile, "")
+    briefs = tuple(runs.Brief(name, name) for name in world.briefs)
+    settings = settings_of(arm, task, briefs, ("world",), baseline, seed, trials, hours)
     truth = lru_cache(None)(lambda commit: world.truth(shelf.text(commit)))
     watcher, machine = (Course if curve else Unwatched)(truth), Simulated(world, arm)
     with tempfile.TemporaryDirectory(dir=_MEMORY if _MEMORY.is_dir() else None) as home:
@@ -179,10 +168,37 @@ def play(
             shelf,
             machine,
             watcher,
-            lambda founded: Mind(world.proposer(founded.brief)),
+            lambda brief, proposer: Mind(world.proposer(brief)),
             machine,
         )
     return _played(population, truth, watcher)
+
+
+def settings_of(
+    arm: Arm,
+    task: Task,
+    briefs: tuple[runs.Brief, ...],
+    proposers: tuple[str, ...],
+    baseline: str,
+    seed: int,
+    trials: int | None,
+    hours: float | None = None,
+) -> runs.Settings:
+    """What a run of `arm` is started with, on a shelf whose first genome is `baseline`."""
+    return runs.Settings(
+        run="arena",
+        created_at=_BEGUN,
+        task=task,
+        briefs=briefs,
+        proposers=proposers,
+        lineages=arm.lineages,
+        policy=arm.policy,
+        seed=seed,
+        trials=trials,
+        hours=hours,
+        head="head",
+        baseline=baseline,
+    )
 
 
 def carried_out(
@@ -191,7 +207,7 @@ def carried_out(
     shelf: Shelf,
     backend: Backend,
     watcher: Watcher,
-    mind_of: Callable[[Founded], Mind],
+    mind_of: MindOf,
     clock: Clock,
 ) -> Population:
     """The population at the end of a run that is as `settings` say and leaves nothing but its journal."""
@@ -214,11 +230,16 @@ def carried_out(
         return search.population
 
 
+def kept(population: Population) -> list[Candidate]:
+    """The changes that advanced a lineage."""
+    advanced = [trial.candidate for trial in population.trials.values() if trial.verdict == "advance"]
+    return [candidate for candidate in advanced if candidate.operator != "baseline"]
+
+
 def _played(population: Population, truth: Callable[[str], float], course: Course) -> Played:
     found, baseline, claimed = evidence.best(population), population.baseline, evidence.gain(population)
     assert found is not None and baseline is not None and claimed is not None, "the baseline has a score"
-    kept = [trial.candidate for trial in population.trials.values() if trial.verdict == "advance"]
-    steps = [candidate for candidate in kept if candidate.operator != "baseline"]
+    steps = kept(population)
     return Played(
         trials=population.finished,
         score=truth(found),

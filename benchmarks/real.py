@@ -12,7 +12,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import Final
 
-from benchmarks.play import Arm, Played, Unwatched, carried_out
+from benchmarks.play import Arm, Played, Unwatched, carried_out, kept, settings_of
 from population import evidence, genome, runs
 from population.backend import Inline
 from population.genomes import Shelf
@@ -40,23 +40,11 @@ def play(arm: Arm, budget: float | None, seed: int, trials: int) -> Played:
     with hold_device("cpu"), tempfile.TemporaryDirectory(prefix="lin") as home:
         folder, shelf = runs.RunFolder(Path(home)), Shelf()
         first = shelf.commit(_first(task), ("head",), "Baseline", time.time())
-        settings = runs.Settings(
-            run="arena",
-            created_at=time.time(),
-            task=task,
-            briefs=runs.read_briefs([ROOT / "program.md"]),
-            proposers=dealt(["mutate"]),
-            lineages=arm.lineages,
-            policy=arm.policy,
-            seed=seed,
-            trials=trials,
-            hours=None,
-            head="head",
-            baseline=first,
-        )
+        briefs = runs.read_briefs([ROOT / "program.md"])
+        settings = settings_of(arm, task, briefs, dealt(["mutate"]), first, seed, trials)
         watcher = Unwatched(lambda commit: 0.0)
         population = carried_out(
-            settings, folder, shelf, Inline(run_trial), watcher, lambda born: mind(born.proposer), time
+            settings, folder, shelf, Inline(run_trial), watcher, lambda brief, name: mind(name), time
         )
         found = evidence.best(population)
         assert found is not None, "the baseline has a score"
@@ -97,6 +85,5 @@ def _unseen(progress: Progress) -> None:
 def _played(population: Population, baseline: float, score: float) -> Played:
     claimed = evidence.gain(population)
     assert claimed is not None, "the baseline has a score"
-    kept = [trial for trial in population.trials.values() if trial.verdict == "advance"]
-    advanced = sum(trial.candidate.operator != "baseline" for trial in kept)
+    advanced = len(kept(population))
     return Played(population.finished, score, baseline - score, claimed[0], advanced=advanced)

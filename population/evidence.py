@@ -65,8 +65,13 @@ def weigh(population: Population) -> Evidence:
 
 def better(one: Estimate, other: Estimate) -> float:
     """Probability that `one` has the lower true score."""
-    spread = math.hypot(one.sd, other.sd)
-    return 0.5 * math.erfc((one.mean - other.mean) / (spread * math.sqrt(2))) if spread else 0.5
+    return normal(one.mean - other.mean, math.hypot(one.sd, other.sd)).p_better
+
+
+def known(population: Population, commit: str) -> float | None:
+    """A commit's score: its posterior mean, where it has one, else the mean of its trials."""
+    estimate = weigh(population).estimates.get(commit)
+    return population.score(commit) if estimate is None else estimate.mean
 
 
 def best(population: Population) -> str | None:

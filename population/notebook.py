@@ -1,6 +1,6 @@
 """What has been tried: the memory that all lineages share, as proposers are given it."""
 
-from population.evidence import Evidence, weigh
+from population.evidence import known
 from population.proposers import Request, Tried
 from population.state import Lineage, Population, Trial
 
@@ -16,7 +16,7 @@ def request(
         brief=brief,
         parent=parent,
         genome=genome,
-        score=_score(population, weigh(population), parent),
+        score=_score(population, parent),
         history=history(population),
         hashes=frozenset(population.hashes),
         seed=seed,
@@ -25,17 +25,16 @@ def request(
 
 def history(population: Population) -> tuple[Tried, ...]:
     """Judged trials of all lineages, oldest first: every advance, and the latest of the others."""
-    evidence = weigh(population)
     judged = [trial for trial in population.trials.values() if trial.verdict is not None]
     recent = len(judged) - MEMORY
     return tuple(
-        _tried(population, evidence, trial)
+        _tried(population, trial)
         for index, trial in enumerate(judged)
         if index >= recent or trial.verdict == "advance"
     )
 
 
-def _tried(population: Population, evidence: Evidence, trial: Trial) -> Tried:
+def _tried(population: Population, trial: Trial) -> Tried:
     candidate = trial.candidate
     parent = candidate.base if candidate.combines else candidate.parents[0]
     assert trial.outcome is not None
@@ -46,17 +45,14 @@ def _tried(population: Population, evidence: Evidence, trial: Trial) -> Tried:
         idea=candidate.idea,
         commit=candidate.commit,
         parent=parent,
-        parent_score=_score(population, evidence, parent),
+        parent_score=_score(population, parent),
         knobs=candidate.knobs,
         outcome=trial.outcome,
         advanced=trial.verdict == "advance",
     )
 
 
-def _score(population: Population, evidence: Evidence, commit: str) -> float | None:
-    """What is known of a commit's score: its posterior if there is one, else the mean of its trials.
-
-    Minds of the control arms are told plain scores.
-    """
-    estimate = evidence.estimates.get(commit) if population.run.policy == "promise" else None
-    return population.score(commit) if estimate is None else estimate.mean
+def _score(population: Population, commit: str) -> float | None:
+    """What a mind is told of a commit's score; minds of the control arms are told plain scores."""
+    promise = population.run.policy == "promise"
+    return known(population, commit) if promise else population.score(commit)

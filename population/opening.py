@@ -9,12 +9,12 @@ from population import runs
 from population.backend import Backend
 from population.branches import Branches
 from population.journal import Journal
-from population.lineage import Mind, draft_of
+from population.lineage import draft_of
 from population.minds import mind
 from population.names import lineage_name
 from population.proposers import NoIdea
 from population.records import Candidate, Event, Founded, Lost, Proposed, Resumed, Started
-from population.search import Search, Watcher
+from population.search import MindOf, Search, Watcher
 from population.state import Population
 from trainer.errors import BadInput
 from trainer.task import genome_path
@@ -33,7 +33,7 @@ def opened(
     view: Watcher,
     export: Export,
     patience_s: float = PATIENCE_S,
-    mind_of: Callable[[Founded], Mind] = lambda founded: mind(founded.proposer),
+    mind_of: MindOf = lambda brief, proposer: mind(proposer),
 ) -> Iterator[Search]:
     """A run ready for its loop: the journal locked, git in step with it, machines up, its opening recorded.
 

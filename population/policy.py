@@ -23,7 +23,6 @@ from population.records import Ended, Judged
 from population.rules import POLICIES, Facts, PolicyName, Rules
 from population.sharing import sharing
 from population.state import Lineage, Population
-from population.ventures import further
 from population.verdicts import told, verdict
 
 __all__ = [
@@ -42,7 +41,7 @@ def decide(population: Population, rules: Rules, facts: Facts) -> Decision | Non
         return Judged(trial.number, *verdict(population, trial, raw=rules.policy != "promise"))
     if population.ended is not None or population.combining is not None:
         return None
-    if rules.policy == "promise" and (step := sharing(population) or further(population)):
+    if rules.policy == "promise" and (step := sharing(population)):
         return step
     if population.running is not None:
         return None

@@ -38,17 +38,18 @@ def promised(population: Population, rules: Rules, facts: Facts) -> Step | None:
             if population.candidates[number].operator in ("merge", "ablate"):
                 return first(population, number, "as decided")
     rng = Random(f"{rules.seed} {len(population.trials)}")  # waiting does not throw the dice again
-    believed = forecasts(population, rng)
-    away = ventures.venturer(population)
+    leader, believed = leading(population), forecasts(population, rng)
+    assert leader is not None, "the baseline has a score"
+    away = ventures.venturer(population, leader)
     home = {name: found for name, found in believed.items() if away is None or name != away.name}
     hope, aside = _mean(home), ventures.forecast(population, rng)
-    if crossed := _crossed(population, max(hope, aside)):
+    if crossed := _crossed(population, leader, max(hope, aside)):
         return crossed
     soon = soonest(population, rules, facts)
     if not any(line.ready for line in soon):
         return None
     if aside > hope and away is None:
-        step = ventures.venture(population, max(home, key=lambda name: home[name].sampled))
+        step = ventures.venture(population, leader, max(home, key=lambda name: home[name].sampled))
         if step is not None:
             return step
     turn = max(soon, key=lambda line: believed[line.name].sampled if line.name in home else 0.0)
@@ -65,17 +66,16 @@ def _mean(some: dict[str, Forecast]) -> float:
     return sum(found.expected * (found.trials + 1) for found in some.values()) / weight if some else 0.0
 
 
-def _crossed(population: Population, hope: float) -> Combined | Assigned | None:
+def _crossed(population: Population, leader: str, hope: float) -> Combined | Assigned | None:
     """A trial of what is not proven yet, if that promises more than the `hope` of anything else."""
-    tip = leading(population)
-    found = None if tip is None else crossing(population, tip)
-    if tip is None or found is None or found.gain <= hope:
+    found = crossing(population, leader)
+    if found is None or found.gain <= hope:
         return None
     strongest = population.candidates[found.candidates[0]]
     expected = f"{found.gain:.1f} sigmas are expected of it, {hope:.1f} of anything else"
-    if found.operator == "merge" and len(found.candidates) == 1 and strongest.base == tip:
+    if found.operator == "merge" and len(found.candidates) == 1 and strongest.base == leader:
         return again(population, strongest.number, f"inside the noise: {expected}")
-    home = [line.name for line in population.living if line.tip == tip]
+    home = [line.name for line in population.living if line.tip == leader]
     lineage = strongest.lineage if strongest.lineage in home else home[0]
     why = "it may do without" if found.operator == "ablate" else "none is proven by itself"
-    return Combined(lineage, tip, found.candidates, found.operator, f"{why}: {expected}")
+    return Combined(lineage, leader, found.candidates, found.operator, f"{why}: {expected}")

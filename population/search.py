@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from random import Random
 from types import FrameType
-from typing import Protocol, assert_never
+from typing import Protocol, TypeAlias, assert_never
 
 from msgspec import Struct
 
@@ -46,6 +46,9 @@ from trainer.trial import Order
 POLL_S = 0.25  # how often the live view moves, and how soon Ctrl-C is heard
 EXPORT_EVERY_S = 5.0
 LOSSES = 3  # trials lost in a row before the machine is given up
+
+
+MindOf: TypeAlias = Callable[[str, str], Mind]  # the mind of a lineage, by the names of brief and proposer
 
 
 class MachineFailed(Exception):
@@ -89,7 +92,7 @@ class Search:
         view: Watcher,
         export: Callable[[Population], None],
         patience_s: float,
-        mind_of: Callable[[Founded], Mind],
+        mind_of: MindOf,
         clock: Clock = time,
     ) -> None:
         self.settings, self.folder, self.journal = settings, folder, journal
@@ -106,8 +109,7 @@ class Search:
         self._exported = 0.0
         self._begun = clock.monotonic()
         for lineage in self.population.living:
-            born = Founded(lineage.name, lineage.brief, lineage.proposer, lineage.root, "resumed")
-            backend.enrol(lineage.name, mind_of(born))
+            backend.enrol(lineage.name, mind_of(lineage.brief, lineage.proposer))
 
     def run(self) -> None:
         """Go on until a decision ends the run, or the user does."""
@@ -134,7 +136,7 @@ class Search:
         apply(self.population, self.journal.append(event, self.clock.time()))
         self.genomes.follow(event, self.population)
         if isinstance(event, Founded):
-            self.backend.enrol(event.lineage, self._mind_of(event))
+            self.backend.enrol(event.lineage, self._mind_of(event.brief, event.proposer))
         self.view.tell(event, self.population)
         if isinstance(event, Judged) and self.clock.monotonic() - self._exported > EXPORT_EVERY_S:
             self.export()

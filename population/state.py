@@ -91,7 +91,6 @@ class Population:
     candidates: dict[int, Candidate] = field(default_factory=dict)
     trials: dict[int, Trial] = field(default_factory=dict)
     scores: dict[str, list[float]] = field(default_factory=dict)  # by commit, oldest first
-    complexities: dict[str, int] = field(default_factory=dict)  # by commit
     advanced: set[str] = field(default_factory=set)  # commits with that verdict
     children: dict[str, list[str]] = field(default_factory=dict)  # base -> commits tried from it
     commits: dict[str, int] = field(default_factory=dict)  # commit -> its candidate
@@ -136,7 +135,7 @@ class Population:
 
     def complexity(self, commit: str) -> int:
         """Lines of the genome at `commit`, which must be a candidate's."""
-        return self.complexities[commit]
+        return self.candidates[self.commits[commit]].complexity
 
     def history(self, number: int) -> set[int]:
         """A candidate with all those whose commits are behind its own."""
@@ -275,7 +274,6 @@ def check(population: Population, event: Event) -> None:
 def _propose(population: Population, candidate: Candidate) -> None:
     population.candidates[candidate.number] = candidate
     population.commits[candidate.commit] = candidate.number
-    population.complexities[candidate.commit] = candidate.complexity
     if candidate.operator == "baseline":
         population.baseline = candidate.commit
     population.hashes.setdefault(candidate.genome_hash, candidate.commit)

@@ -1,10 +1,10 @@
 """When to leave the best known commit: ventures from near misses, for what only works in combination.
 
 Some changes cost a little and open a way: others that failed before them work after them. No line that
-takes only what is better ever finds out. So a lineage may step aside onto many near misses at once and
-look around for a few trials. It stays as long as that leads on, everyone follows if it comes to be the
-best there is, and else it comes back. What it found is not lost then, since changes are merged by
-structure. Whether ventures pay is learned like everything else, from those of this run.
+takes only what is better ever finds out. So a lineage may step aside onto a near miss, or onto several
+older ones at once, and look around for a few trials. It stays as long as that leads on, everyone follows
+if it comes to be the best there is, and else it comes back. What it found is not lost then, since changes
+are merged by structure. Whether ventures pay is learned like everything else, from those of this run.
 """
 
 from random import Random
@@ -13,7 +13,7 @@ from typing import Final
 from population import forecasts
 from population.evidence import weigh
 from population.records import Adopted, Combined
-from population.sharing import ancestry, leading, stepped_aside
+from population.sharing import ancestry, stepped_aside
 from population.state import Lineage, Population
 
 _NEAR: Final = 1.0  # sigmas that a change may cost and still be a near miss
@@ -21,8 +21,7 @@ _TOGETHER: Final = 8  # near misses that are carried over to a new tip at once
 _EARLY: Final = 15  # trials of a venture that tell whether it paid
 _RATE, _GAIN = 0.4, 4.0  # before the first venture: rate of success, and gain of one in sigmas
 _PRIOR: Final = 8.0  # trials that this counts for
-_FADE: Final = 0.98
-_FURTHER = False
+_FADE: Final = 0.98  # how much less a trial of a venture weighs than the next one
 
 
 def forecast(population: Population, rng: Random) -> float:
@@ -45,33 +44,18 @@ def forecast(population: Population, rng: Random) -> float:
     return forecasts.forecast(found, _RATE, _GAIN, _PRIOR, rng).sampled
 
 
-def venturer(population: Population) -> Lineage | None:
-    """The lineage that is away from the best known commit, if one is."""
-    leader = leading(population)
-    line = set() if leader is None else ancestry(population, leader)
-    return next((lineage for lineage in population.living if line and lineage.tip not in line), None)
-
-
-def further(population: Population) -> Adopted | None:
-    """A step from one near miss to the next, which costs no trial."""
-    away = venturer(population)
-    if away is None or not _FURTHER:
-        return None
-    for number in _near_misses(population, away.tip):
-        return Adopted(away.name, population.candidates[number].commit, "another near miss on the way")
-    return None
-
-
-def venture(population: Population, lineage: str) -> Adopted | Combined | None:
-    """The next step of a new venture: onto a near miss, or to carry older ones over to the tip."""
-    leader = leading(population)
-    if leader is None:
-        return None
-    for number in _near_misses(population, leader):
-        return Adopted(lineage, population.candidates[number].commit, "to look around from a near miss")
+def venturer(population: Population, leader: str) -> Lineage | None:
+    """The lineage that is away from `leader`, the commit everyone builds on, if one is."""
     line = ancestry(population, leader)
-    older = [number for base in line for number in _near_misses(population, base)]
+    return next((lineage for lineage in population.living if lineage.tip not in line), None)
+
+
+def venture(population: Population, leader: str, lineage: str) -> Adopted | Combined | None:
+    """The next step of a new venture: onto a near miss, or to carry older ones over to `leader`."""
+    if near := _near_misses(population, leader):
+        return Adopted(lineage, population.candidates[near[0]].commit, "to look around from a near miss")
     effects = weigh(population).effects
+    older = [number for base in ancestry(population, leader) for number in _near_misses(population, base)]
     chosen = sorted(older, key=lambda number: effects[number].mean)[:_TOGETHER]
     while chosen and frozenset(chosen) in population.combined:
         chosen = chosen[: len(chosen) // 2]

@@ -59,5 +59,5 @@ def _by_evidence(population: Population, trial: Trial) -> tuple[Verdict, str]:
 
 
 def _simpler(population: Population, trial: Trial) -> bool:
-    base = population.complexities.get(trial.candidate.base)
-    return base is not None and trial.candidate.complexity < base
+    base = trial.candidate.base
+    return base in population.commits and trial.candidate.complexity < population.complexity(base)

@@ -1,4 +1,4 @@
-"""What is known of commits and changes, as people are told it: posteriors where there are any.
+"""What is known of changes, as people are told it: posteriors where there are any.
 
 A change that was built on is known by the commits on either side of it, and so by all that was tried from
 them; what was expected of it when it was judged may have been more or less. Changes add up along a line to
@@ -20,12 +20,6 @@ class Expected(Struct, frozen=True):
     change: float
     sd: float
     p_better: float
-
-
-def known(population: Population, commit: str) -> float | None:
-    """A commit's score: its posterior mean, where it has one, else the mean of its trials."""
-    estimate = weigh(population).estimates.get(commit)
-    return population.score(commit) if estimate is None else estimate.mean
 
 
 def expected(population: Population, candidate: Candidate) -> Expected | None:

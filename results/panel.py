@@ -12,9 +12,8 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from population.evidence import best
+from population.evidence import best, known
 from population.state import Lineage, Population
-from results.expected import known
 from results.words import idea_of
 from results.writing import change, clean, duration, figure, printable
 from trainer.outcome import Progress

@@ -13,9 +13,9 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from population.evidence import Estimate, best, gain, weigh
+from population.evidence import Estimate, best, gain, known, weigh
 from population.state import Population, Trial
-from results.expected import expected, known
+from results.expected import expected
 from results.panel import colour
 from results.roster import roster
 from results.tree_text import combined, commit_tree

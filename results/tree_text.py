@@ -14,9 +14,9 @@ from rich.table import Table
 from rich.text import Text
 from rich.tree import Tree
 
-from population.evidence import best
+from population.evidence import best, known
 from population.state import Population, Trial
-from results.expected import expected, known
+from results.expected import expected
 from results.panel import colour
 from results.words import advanced
 from results.writing import change, clean, count, figure

@@ -17,7 +17,7 @@ from population.minds import mind
 from population.opening import opened, opening
 from population.policy import PolicyName
 from population.proposers import Proposal, Reply, Request
-from population.records import Event, Founded
+from population.records import Event
 from population.search import Search
 from population.state import Population
 from trainer.outcome import Completed, Outcome, Progress, Report, Usage
@@ -78,10 +78,29 @@ def make_run(
     folder = runs.new_folder(home, f"run{seed}")
     branches = Branches.open(task, folder.name, folder.path)
     head = branches.head()
-    settings = runs.Settings(
-        run=folder.name,
+    baseline = branches.commit(branches.text(head), (head,), "Baseline", 1e9)
+    runs.save(
+        folder, settings_of(folder.name, str(task), head, baseline, policy, lineages, trials, seed, proposers)
+    )
+    return folder
+
+
+def settings_of(
+    run: str,
+    task: str,
+    head: str,
+    baseline: str,
+    policy: PolicyName,
+    lineages: int,
+    trials: int,
+    seed: int,
+    proposers: tuple[str, ...],
+) -> runs.Settings:
+    """What a run on the task of this file is started with."""
+    return runs.Settings(
+        run=run,
         created_at=1e9,
-        task=Task(str(task), (task / "prepare.py").read_text(), "loss", 5.0, None, "exam", "cpu", "cpu"),
+        task=Task(task, PREPARE, "loss", 5.0, None, "exam", "cpu", "cpu"),
         briefs=(runs.Brief("one", "Look."),),
         proposers=proposers,
         lineages=lineages,
@@ -90,10 +109,8 @@ def make_run(
         trials=trials,
         hours=None,
         head=head,
-        baseline=branches.commit(branches.text(head), (head,), "Baseline", 1e9),
+        baseline=baseline,
     )
-    runs.save(folder, settings)
-    return folder
 
 
 def training(train: Callable[[str], Outcome]) -> Train:
@@ -119,8 +136,8 @@ class Tinker:
         return Proposal(genome.rewrite(request.genome, {name: moved}), f"{name} {value} -> {moved}")
 
 
-def mind_of(founded: Founded) -> Mind:
-    return Mind(Tinker()) if founded.proposer == "tinker" else mind(founded.proposer)
+def mind_of(brief: str, proposer: str) -> Mind:
+    return Mind(Tinker()) if proposer == "tinker" else mind(proposer)
 
 
 @contextmanager
@@ -190,21 +207,9 @@ class Shelved:
         self.shelf = Traced()
         self.folder = runs.new_folder(home, "shelved")
         self.folder.path.mkdir(parents=True, exist_ok=True)
-        task = Task("", PREPARE, "loss", 5.0, None, "exam", "cpu", "cpu")
         baseline = self.shelf.commit(train, ("head",), "Baseline", 1e9)
-        self.settings = runs.Settings(
-            run="shelved",
-            created_at=1e9,
-            task=task,
-            briefs=(runs.Brief("one", "Look."),),
-            proposers=proposers,
-            lineages=lineages,
-            policy=policy,
-            seed=seed,
-            trials=trials,
-            hours=None,
-            head="head",
-            baseline=baseline,
+        self.settings = settings_of(
+            "shelved", "", "head", baseline, policy, lineages, trials, seed, proposers
         )
 
     @contextmanager

@@ -181,10 +181,16 @@ def test_a_base_that_was_unlucky_is_found_out_as_well() -> None:
     assert run.sigmas(1) < -0.3
 
 
-def test_where_nothing_works_a_run_learns_to_doubt() -> None:
+def noisy() -> Run:
+    """A run that knows its sigma."""
     run = Run()
     for n in range(4):
         run.measured(1, 1.0 if n % 2 else -1.0)
+    return run
+
+
+def test_where_nothing_works_a_run_learns_to_doubt() -> None:
+    run = noisy()
     early = run.tried(-2.0, "confirm")
     before = run.p_better(early)
     for n in range(60):
@@ -193,9 +199,7 @@ def test_where_nothing_works_a_run_learns_to_doubt() -> None:
 
 
 def test_where_gains_are_common_a_run_learns_to_believe() -> None:
-    run = Run()
-    for n in range(4):
-        run.measured(1, 1.0 if n % 2 else -1.0)
+    run = noisy()
     early = run.tried(-2.0, "confirm")
     before = run.p_better(early)
     for n in range(30):
