@@ -102,7 +102,6 @@ class Population:
     running: int | None = None  # trial number
     tried: dict[int, int] = field(default_factory=dict)  # candidate -> its first trial, running or done
     unjudged: list[int] = field(default_factory=list)
-    gains: list[float] = field(default_factory=list)  # of every advance but the baseline's, oldest first
     baseline: str | None = None  # the commit every lineage started from
     finished: int = 0  # trials that came to an end of their own, the unit of --trials
     ended: str | None = None
@@ -334,8 +333,6 @@ def _judge(population: Population, judged: Judged) -> None:
     if judged.verdict == "advance":
         population.advanced.add(candidate.commit)
     if judged.verdict == "advance" and candidate.commit not in population.bases:
-        if candidate.operator != "baseline" and trial.gain is not None:
-            population.gains.append(trial.gain)
         population.bases[candidate.commit] = candidate.number
         if population.lineages[candidate.lineage].pruned is None:
             population.lineages[candidate.lineage].tip = candidate.commit

@@ -230,7 +230,7 @@ def test_a_repeat_adds_evidence_and_moves_nothing(verdict: str) -> None:
     )
     assert twice.scores[BASE] == [1.0, 1.0] and twice.trials[3].again
     assert twice.trials[3].operator == "replicate"
-    for kept in ("tried", "children", "bases", "commits", "gains", "baseline"):
+    for kept in ("tried", "children", "bases", "commits", "advanced", "baseline"):
         assert getattr(twice, kept) == getattr(once, kept)
     assert (twice.lineages["l1"].tip, twice.lineages["l1"].ready) == (BETTER, [])
 
@@ -244,7 +244,7 @@ def test_a_base_that_is_measured_again_and_advances_once_more_moves_nothing() ->
     ]
     population = opened(*events)
     assert population.lineages["l1"].tip == BETTER
-    assert population.gains == [0.25]
+    assert [(step.number, step.gain) for step in population.path(BETTER)] == [(1, None), (2, 0.25)]
 
 
 def test_a_lost_repeat_does_not_wait_again() -> None:
@@ -258,7 +258,7 @@ def test_a_change_that_was_to_be_confirmed_advances_when_it_is() -> None:
     assert opened(*confirm).lineages["l1"].tip == BASE
     population = opened(*confirm, *trial(3, Completed(0.25), "advance", of=2))
     assert population.lineages["l1"].tip == BETTER
-    assert population.gains == [0.5]  # the mean of both, not the luckier one
+    assert population.trials[3].gain == 0.5  # the mean of both, not the luckier one
 
 
 def test_what_was_asked_for_comes_first() -> None:
@@ -294,11 +294,11 @@ def test_what_fits_of_a_combination_is_remembered_like_all_of_it() -> None:
     assert population.combined == {frozenset({2, 3}), frozenset({1, 2, 3})}
 
 
-def test_an_adopted_commit_is_a_tip_and_a_base_and_no_gain() -> None:
+def test_an_adopted_commit_is_a_tip_and_a_base_and_no_advance() -> None:
     near = [*SCORED, OTHER, SECOND, *trial(2, Completed(1.0), "discard")]
     population = opened(*near, Adopted("l2", BETTER, "to look around"))
     assert (population.lineages["l1"].tip, population.lineages["l2"].tip) == (BASE, BETTER)
-    assert population.bases == {BASE: 1, BETTER: 2} and population.gains == []
+    assert population.bases == {BASE: 1, BETTER: 2} and population.advanced == {BASE}
     assert [step.number for step in population.path(BETTER)] == [1, 2]
 
 
