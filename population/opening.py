@@ -8,6 +8,7 @@ from typing import TypeAlias
 from population import runs
 from population.backend import Backend
 from population.branches import Branches
+from population.candidates import Origin, candidate
 from population.journal import Journal
 from population.lineage import draft_of
 from population.minds import mind
@@ -72,8 +73,7 @@ def opening(population: Population, settings: runs.Settings, genome_at: Callable
             events.append(Founded(name, brief.name, proposer, settings.baseline, "the run begins"))
     waiting = any(line.ready for line in population.lineages.values()) or population.running is not None
     if population.baseline_score is None and not waiting:  # or it failed, and may not fail again
-        number = len(population.candidates) + 1
-        events.append(Proposed(_baseline(settings, genome_at(settings.baseline), number)))
+        events.append(Proposed(_baseline(population, settings, genome_at(settings.baseline))))
     return events
 
 
@@ -93,21 +93,10 @@ def _started(settings: runs.Settings) -> Started:
     )
 
 
-def _baseline(settings: runs.Settings, text: str, number: int) -> Candidate:
+def _baseline(population: Population, settings: runs.Settings, text: str) -> Candidate:
     """The genome as it was found, sized to this machine, for the first lineage to try."""
     draft = draft_of(text, "baseline")
     if isinstance(draft, NoIdea):
         raise BadInput(f"train.py {draft.reason}")
-    return Candidate(
-        number=number,
-        lineage=lineage_name(0),
-        operator="baseline",
-        idea="baseline",
-        commit=settings.baseline,
-        parents=(settings.head,),
-        base=settings.head,
-        genome_hash=draft.genome_hash,
-        complexity=draft.complexity,
-        knobs=draft.knobs,
-        proposer="none",
-    )
+    origin = Origin(lineage_name(0), "baseline", "none", parents=(settings.head,), base=settings.head)
+    return candidate(population, draft, origin, settings.baseline)

@@ -1,7 +1,8 @@
 """The loop of a run: ask idle minds, decide, record, act, wait.
 
 `record` is the only way to change the population, and it writes to the journal first. What is decided is in
-policy.py, how a run is begun or taken up again in opening.py, what machines do in backend.py.
+policy.py, what a decision to combine comes to in combining.py, how a run is begun or taken up again in
+opening.py, what machines do in backend.py.
 """
 
 import time
@@ -15,18 +16,15 @@ from msgspec import Struct
 
 from population import notebook, runs
 from population.backend import Answered, Backend, Gone, Message, Trained
+from population.candidates import Origin, committed
+from population.combining import combined
 from population.genomes import Genomes
 from population.journal import Journal
-from population.lineage import Answer, Draft, Mind, draft_of
-from population.marks import message
-from population.merging import Conflict, merge
+from population.lineage import Answer, Mind
 from population.policy import Facts, decide, parent, wanting
 from population.proposers import NoIdea
 from population.records import (
     Assigned,
-    Candidate,
-    Clashed,
-    Combined,
     Crashed,
     Declined,
     Ended,
@@ -35,7 +33,6 @@ from population.records import (
     Founded,
     Judged,
     Lost,
-    Operator,
     Proposed,
     Usage,
 )
@@ -118,7 +115,8 @@ class Search:
                 self.give_up()
                 return
             if self.population.combining is not None:
-                self.record(self.combined(self.population.combining))
+                asked, now = self.population.combining, self.clock.time()
+                self.record(combined(self.population, asked, self.genomes, now))
             for lineage in wanting(self.population):
                 if lineage not in self.asked:
                     self.ask(lineage)
@@ -197,84 +195,8 @@ class Search:
         if lineage.pruned is not None:
             return Declined(name, start, "the lineage has ended")
         base = lineage.tip if self.rules.policy == "best-of-n" else start
-        return Proposed(self.candidate(name, "mutate", answer, (start,), lineage.proposer, base))
-
-    def combined(self, asked: Combined) -> Proposed | Clashed:
-        """What a decision to combine comes to: a candidate with the changes that fit together."""
-        onto, text = asked.onto, self.genomes.text(asked.onto)
-        parents: tuple[str, ...] = (onto,)
-        fitting: list[Candidate] = []
-        for number in asked.candidates:
-            change = self.population.candidates[number]
-            before, after = self.genomes.text(change.base), self.genomes.text(change.commit)
-            ablate = asked.operator == "ablate"
-            merged = merge(after, text, before) if ablate else merge(before, text, after)
-            if isinstance(merged, Conflict):
-                continue
-            if fitting and not ablate:  # what came before is a commit of its own: a merge has two parents
-                onto = self.merged(text, parents, asked.lineage, fitting)
-            apart = (
-                number in self.population.tried
-                and not ablate
-                and not self.related(asked.onto, number, fitting)
-            )
-            parents = (onto, change.commit) if apart else (onto,)
-            text = merged.text
-            fitting.append(change)
-        if not fitting or (len(asked.candidates) > 1 and len(fitting) == 1 and not ablate):
-            return Clashed(asked.lineage, asked.candidates, "they change the same things")
-        draft = draft_of(text, ("without: " if asked.operator == "ablate" else "") + _together(fitting))
-        if isinstance(draft, NoIdea) or draft.genome_hash in self.population.hashes:
-            return Clashed(asked.lineage, asked.candidates, "together they are nothing new")
-        proposer = fitting[0].proposer if len(fitting) == 1 else "crossing"
-        numbers = tuple(change.number for change in fitting)
-        return Proposed(
-            self.candidate(asked.lineage, asked.operator, draft, parents, proposer, asked.onto, numbers)
-        )
-
-    def related(self, onto: str, number: int, fitting: list[Candidate]) -> bool:
-        """Whether a change and what it is put on are behind one another in git: then a merge says nothing."""
-        history, tip = self.population.history, self.population.commits[onto]
-        behind = set().union(history(tip), *(history(change.number) for change in fitting))
-        return number in behind or (
-            tip in history(number) and self.population.candidates[number].base != onto
-        )
-
-    def merged(self, text: str, parents: tuple[str, ...], lineage: str, changes: list[Candidate]) -> str:
-        """Commit a merge that is only a step to the next one."""
-        if len(changes) == 1 and changes[0].base == parents[0]:
-            return changes[0].commit
-        return self.genomes.commit(
-            text, parents, message(_together(changes), lineage, "crossing"), self.clock.time()
-        )
-
-    def candidate(
-        self,
-        lineage: str,
-        operator: Operator,
-        draft: Draft,
-        parents: tuple[str, ...],
-        proposer: str,
-        base: str,
-        combines: tuple[int, ...] = (),
-    ) -> Candidate:
-        """The next candidate, its genome committed. It has to beat `base`."""
-        words = message(draft.idea, lineage, proposer)
-        return Candidate(
-            number=len(self.population.candidates) + 1,
-            lineage=lineage,
-            operator=operator,
-            idea=draft.idea,
-            commit=self.genomes.commit(draft.genome, parents, words, self.clock.time()),
-            parents=parents,
-            base=base,
-            genome_hash=draft.genome_hash,
-            complexity=draft.complexity,
-            knobs=draft.knobs,
-            proposer=proposer,
-            thought=draft.thought,
-            combines=combines,
-        )
+        origin = Origin(name, "mutate", lineage.proposer, parents=(start,), base=base)
+        return Proposed(committed(self.population, answer, origin, self.genomes, self.clock.time()))
 
     def lost(self, reason: str) -> Lost | Finished:
         """The machine failed under a trial: bad luck once, its candidate's doing if it happens again.
@@ -311,7 +233,3 @@ class Search:
             self.record(Lost(self.population.running, "stopped by hand"))
         self.record(Ended("stopped by hand"))
         self.backend.close()
-
-
-def _together(changes: list[Candidate]) -> str:
-    return changes[0].idea if len(changes) == 1 else "together: " + "; ".join(c.idea for c in changes)
