@@ -1,5 +1,6 @@
 """The command line as its user types it: real processes, real Ray, the ten-line task."""
 
+import json
 import os
 import re
 import shutil
@@ -9,9 +10,11 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from msgspec import Struct
 
 from population.journal import read
 from population.records import Finished, Lost
@@ -19,6 +22,33 @@ from population.state import Population, replay
 
 ROOT = Path(__file__).resolve().parent.parent
 HILL = ROOT / "benchmarks" / "tasks" / "hill"
+BAD_USES = [
+    (["--lineages", "0"], "--lineages must be more than 0"),
+    (["--budget", "-5"], "--budget must be more than 0"),
+    (["--budget", "nan"], "--budget must be more than 0"),
+    (["--policy", "luck"], "Choose from"),
+    (["--proposer", "oracle"], "choose from mutate"),
+    (["--program", "missing.md"], "missing.md"),
+    (["--resume", "nothing"], "no run 'nothing'"),
+    (["show", "nothing"], "no run 'nothing'"),
+    (["--name", "a b"], "--name 'a b'"),
+    (["--task", "missing"], "missing is not a folder"),
+    (["--task", "no_exam"], "must define examine"),
+    (["--task", "no_commit"], "git commit"),
+    (["--task", "no_program"], "train.py, line 1: invalid syntax"),
+    (["--wings", "2"], "Unknown option"),
+    (["--trials", "many"], "--trials"),
+]
+EACH_IN_A_FORK = """
+import json, os, sys
+import scheduler
+for number, arguments in enumerate(json.loads(sys.argv[1])):
+    if os.fork() == 0:
+        for stream, kind in ((1, "said"), (2, "errors")):
+            os.dup2(os.open(f"{number}.{kind}", os.O_WRONLY | os.O_CREAT), stream)
+        sys.exit(scheduler.main(arguments))
+    print(os.waitstatus_to_exitcode(os.wait()[1]), flush=True)
+"""
 
 
 class Desk:
@@ -29,11 +59,14 @@ class Desk:
         shutil.copytree(HILL, self.task)
         self.runs = home / "runs"
         self._env = os.environ | {"LINEAGES_RUNS": str(self.runs), "TMPDIR": str(home), "NO_COLOR": "1"}
+        self._env["PYTHONPATH"] = str(ROOT)
 
     def start(self, *arguments: str) -> subprocess.Popen[str]:
-        command = [sys.executable, str(ROOT / "scheduler.py"), *arguments]
+        return self._started(str(ROOT / "scheduler.py"), *arguments)
+
+    def _started(self, *arguments: str) -> subprocess.Popen[str]:
         return subprocess.Popen(
-            command,
+            [sys.executable, *arguments],
             env=self._env,
             cwd=self.home,
             text=True,
@@ -44,7 +77,10 @@ class Desk:
 
     def run(self, *arguments: str) -> tuple[int, str, str]:
         """Exit code, output, errors."""
-        process = self.start(*arguments)
+        return self.python(str(ROOT / "scheduler.py"), *arguments)
+
+    def python(self, *arguments: str) -> tuple[int, str, str]:
+        process = self._started(*arguments)
         said, errors = process.communicate(timeout=120)
         return process.returncode, said, errors
 
@@ -65,41 +101,103 @@ class Desk:
         raise AssertionError(f"{run} did not come to {trials} trials")
 
 
-@pytest.fixture
-def desk() -> Iterator[Desk]:
+@contextmanager
+def furnished() -> Iterator[Desk]:
     home = Path(tempfile.mkdtemp(prefix="desk"))  # short: Ray's sockets have long names and a limit of 107
     yield Desk(home)
     shutil.rmtree(home, ignore_errors=True)
 
 
-def test_four_lineages_compete_and_leave_what_people_open(desk: Desk) -> None:
-    code, said, errors = desk.run("--task", str(desk.task), "--name", "one", "--trials", "12")
-    assert (code, errors) == (0, "")
-    population = desk.population("one")
+@pytest.fixture
+def desk() -> Iterator[Desk]:
+    with furnished() as desk:
+        yield desk
+
+
+class Used(Struct, frozen=True):
+    """What became of a command: its exit code, output and errors; and the desk it was given at."""
+
+    desk: Desk
+    code: int
+    said: str
+    errors: str
+
+
+def git(task: Path, *arguments: str) -> str:
+    command = ["git", "-C", str(task), "-c", "user.name=a", "-c", "user.email=a@b", *arguments]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+
+
+def commit_all(task: Path) -> None:
+    git(task, "init", "-q"), git(task, "add", "."), git(task, "commit", "-qm", "task")
+
+
+@pytest.fixture(scope="module")
+def done() -> Iterator[Used]:
+    """A run of twelve trials, come to its end, in a repository with unsaved work."""
+    with furnished() as desk:
+        commit_all(desk.task)
+        (desk.task / "train.py").write_text((HILL / "train.py").read_text() + "# unsaved work\n")
+        (desk.task / "notes.txt").write_text("mine\n")
+        (desk.home / "before").write_text(git(desk.task, "status", "--porcelain"))
+        yield Used(desk, *desk.run("--task", str(desk.task), "--name", "one", "--trials", "12"))
+
+
+def test_four_lineages_compete_and_leave_what_people_open(done: Used) -> None:
+    assert (done.code, done.errors) == (0, "")
+    population = done.desk.population("one")
     assert population.finished == 12
     assert len(population.living) == 4
     assert [trial.again for trial in population.trials.values()][-2:] == [True, True]  # its finals
-    left = desk.runs / "one"
+    left = done.desk.runs / "one"
     for name in ("settings.json", "experiments.parquet", "results.tsv", "best/train.py", "best/best.diff"):
         assert (left / name).stat().st_size > 0, name
     assert len(list((left / "logs").iterdir())) == 12
-    assert not list((desk.runs / "one" / "scratch").glob("*"))
-    assert re.search(r"baseline \d\.\d+( ± \d\.\d+)?, best \d\.\d+( ± \d\.\d+)? loss \(gain \d", said)
-    assert "\x1b" not in said
+    assert not list((left / "scratch").glob("*"))
+    assert re.search(r"baseline \d\.\d+( ± \d\.\d+)?, best \d\.\d+( ± \d\.\d+)? loss \(gain \d", done.said)
+    assert "\x1b" not in done.said
 
 
-def test_show_prints_the_tree_again(desk: Desk) -> None:
-    _, said, _ = desk.run("--task", str(desk.task), "--name", "one", "--trials", "3")
-    code, shown, _ = desk.run("show", "one")
+def test_show_prints_the_tree_again(done: Used) -> None:
+    code, shown, _ = done.desk.run("show", "one")
     assert code == 0
-    assert shown.strip() in said
+    assert shown.strip() in done.said
 
 
-def test_a_run_killed_at_once_resumes_and_loses_at_most_the_trial_in_flight(desk: Desk) -> None:
-    process = desk.start("--task", str(desk.task), "--name", "one", "--trials", "30")
-    desk.wait_for("one", 5)
-    process.kill()
-    process.communicate()
+def test_the_repository_of_a_task_is_left_as_it_was(done: Used) -> None:
+    task = done.desk.task
+    assert "unsaved changes" in done.said
+    assert git(task, "status", "--porcelain") == (done.desk.home / "before").read_text()
+    assert git(task, "log", "--format=%s", "HEAD") == "task\n"
+    assert (task / "train.py").read_text().endswith("# unsaved work\n")
+    assert (task / "notes.txt").read_text() == "mine\n"
+    assert len(git(task, "branch", "--list", "lineages/one/*").split()) == 4
+    assert len(git(task, "for-each-ref", "refs/lineages/one/trials").splitlines()) == 12
+
+
+@pytest.fixture(scope="module")
+def killed() -> Iterator[tuple[Desk, list[Used]]]:
+    """A run of thirty trials, killed at one of them, and what others came to who would not wait for it."""
+    with furnished() as desk:
+        process = desk.start("--task", str(desk.task), "--name", "one", "--trials", "30")
+        desk.wait_for("one", 1)
+        others = [["--task", str(desk.task), "--name", "two"], ["--resume", "one"]]
+        refused = [Used(desk, *desk.run(*arguments)) for arguments in others]
+        process.kill()
+        process.communicate()
+        yield desk, refused
+
+
+def test_two_schedulers_on_one_device_or_one_run_are_refused(killed: tuple[Desk, list[Used]]) -> None:
+    for other in killed[1]:
+        assert other.code == 2
+        assert re.fullmatch(r"error: another scheduler \(pid \d+, since .*\n", other.errors)
+
+
+def test_a_run_killed_at_once_resumes_and_loses_at_most_the_trial_in_flight(
+    killed: tuple[Desk, list[Used]],
+) -> None:
+    desk, _ = killed
     code, said, _ = desk.run("--resume", "one")
     assert code == 0, said
     events = [entry.event for entry in read(desk.journal("one"))]
@@ -133,68 +231,34 @@ def test_a_second_ctrl_c_does_not_wait_for_the_trial(desk: Desk) -> None:
     assert [type(event).__name__ for event in events[-2:]] == ["Lost", "Ended"]
 
 
-def test_two_schedulers_on_one_device_or_one_run_are_refused(desk: Desk) -> None:
-    process = desk.start("--task", str(desk.task), "--name", "one", "--trials", "500")
-    desk.wait_for("one", 1)
-    for arguments in (["--task", str(desk.task), "--name", "two"], ["--resume", "one"]):
-        code, _, errors = desk.run(*arguments)
-        assert code == 2
-        assert re.fullmatch(r"error: another scheduler \(pid \d+, since .*\n", errors)
-    process.kill()
-    process.communicate()
+@pytest.fixture(scope="module")
+def misused() -> Iterator[list[Used]]:
+    """What each bad use comes to, in a process of its own. They share the imports, which take a second."""
+    with furnished() as desk:
+        shutil.copytree(desk.task, desk.home / "no_exam")
+        (desk.home / "no_exam" / "prepare.py").write_text("METRIC = 'loss'\nBUDGET_S = 5\n")
+        shutil.copytree(desk.task, desk.home / "no_commit")
+        git(desk.home / "no_commit", "init", "-q")
+        shutil.copytree(desk.task, desk.home / "no_program")
+        commit_all(desk.home / "no_program")
+        (desk.home / "no_program" / "train.py").write_text("unsaved work\n")
+        _, codes, _ = desk.python("-c", EACH_IN_A_FORK, json.dumps([arguments for arguments, _ in BAD_USES]))
+        yield [
+            Used(desk, int(code), *((desk.home / f"{n}.{kind}").read_text() for kind in ("said", "errors")))
+            for n, code in enumerate(codes.split())
+        ]
 
 
-def test_the_repository_of_a_task_is_left_as_it_was(desk: Desk) -> None:
-    def git(*arguments: str) -> str:
-        command = ["git", "-C", str(desk.task), "-c", "user.name=a", "-c", "user.email=a@b", *arguments]
-        return subprocess.run(command, check=True, capture_output=True, text=True).stdout
-
-    git("init", "-q"), git("add", "."), git("commit", "-qm", "task")
-    (desk.task / "train.py").write_text("unsaved work\n")
-    (desk.task / "notes.txt").write_text("mine\n")
-    before = git("status", "--porcelain"), git("rev-parse", "HEAD")
-    code, said, _ = desk.run("--task", str(desk.task), "--name", "one", "--trials", "5", "--lineages", "2")
-    assert code == 2  # a train.py that does not parse is the user's to mend
-    git("stash", "-q"), git("stash", "apply", "-q")
-    (desk.task / "train.py").write_text((HILL / "train.py").read_text() + "# unsaved work\n")
-    before = git("status", "--porcelain"), git("rev-parse", "HEAD")
-    code, said, _ = desk.run("--task", str(desk.task), "--name", "one", "--trials", "5", "--lineages", "2")
-    assert code == 0
-    assert "unsaved changes" in said
-    assert (git("status", "--porcelain"), git("rev-parse", "HEAD")) == before
-    assert (desk.task / "train.py").read_text().endswith("# unsaved work\n")
-    assert len(git("branch", "--list", "lineages/one/*").split()) == 2
-    assert len(git("for-each-ref", "refs/lineages/one/trials").splitlines()) == 5
+@pytest.mark.parametrize("number", range(len(BAD_USES)), ids=lambda number: " ".join(BAD_USES[number][0]))
+def test_bad_use_is_one_line_and_exit_code_2(misused: list[Used], number: int) -> None:
+    came, says = misused[number], BAD_USES[number][1]
+    assert (came.code, came.said) == (2, "")
+    assert came.errors.startswith("error: ") and came.errors.count("\n") == 1
+    assert says in came.errors
 
 
-@pytest.mark.parametrize(
-    ("arguments", "says"),
-    [
-        (["--lineages", "0"], "--lineages must be more than 0"),
-        (["--budget", "-5"], "--budget must be more than 0"),
-        (["--budget", "nan"], "--budget must be more than 0"),
-        (["--policy", "luck"], "Choose from"),
-        (["--proposer", "oracle"], "choose from mutate"),
-        (["--program", "missing.md"], "missing.md"),
-        (["--resume", "nothing"], "no run 'nothing'"),
-        (["show", "nothing"], "no run 'nothing'"),
-        (["--name", "a b"], "--name 'a b'"),
-        (["--task", "missing"], "missing is not a folder"),
-        (["--task", "no_exam"], "must define examine"),
-        (["--task", "no_commit"], "git commit"),
-        (["--wings", "2"], "Unknown option"),
-        (["--trials", "many"], "--trials"),
-    ],
-)
-def test_bad_use_is_one_line_and_exit_code_2(desk: Desk, arguments: list[str], says: str) -> None:
-    shutil.copytree(desk.task, desk.home / "no_exam")
-    (desk.home / "no_exam" / "prepare.py").write_text("METRIC = 'loss'\nBUDGET_S = 5\n")
-    shutil.copytree(desk.task, desk.home / "no_commit")
-    subprocess.run(["git", "init", "-q", str(desk.home / "no_commit")], check=True)
-    code, said, errors = desk.run(*arguments)
-    assert (code, said) == (2, "")
-    assert errors.startswith("error: ") and errors.count("\n") == 1
-    assert says in errors
+def test_the_shell_is_told_of_bad_use(desk: Desk) -> None:
+    assert desk.run("--lineages", "0") == (2, "", "error: --lineages must be more than 0, not 0\n")
 
 
 def test_no_space_left_stops_the_run_with_one_line_and_it_resumes(desk: Desk) -> None:
