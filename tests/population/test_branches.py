@@ -5,7 +5,7 @@ import os
 import stat
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import msgspec
@@ -43,6 +43,7 @@ from population.records import (
     Usage,
 )
 from population.state import Population, apply, replay
+from tests.population.folders import in_memory
 from tests.population.histories import BASE, HEAD, candidate, histories, started
 from trainer.errors import BadInput
 
@@ -319,14 +320,14 @@ def test_two_runs_keep_their_own_refs(repository: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def history_repository(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[str]]:
+def history_repository() -> Iterator[tuple[Path, list[str]]]:
     """A repository and commits to tell histories with."""
-    with pytest.MonkeyPatch.context() as patch:
+    with pytest.MonkeyPatch.context() as patch, in_memory() as home:
         for name, value in NOBODY.items():
             patch.setenv(name, value)
-        repository = make_repository(tmp_path_factory.mktemp("histories") / "repository")
+        repository = make_repository(home / "repository")
         branches = opened(repository)
-        return repository, [branches.commit(f"N = {n}\n", [branches.head()], str(n), 1e9) for n in range(25)]
+        yield repository, [branches.commit(f"N = {n}\n", [branches.head()], str(n), 1e9) for n in range(25)]
 
 
 def told_of(run: str, entries: list[Entry], commits: list[str]) -> list[Entry]:

@@ -95,7 +95,7 @@ def test_a_trainer_that_dies_takes_its_trial_along_and_is_built_again(
     trainer.kill()
     gone = heard(cluster)
     assert isinstance(gone, Gone) and gone.lineage is None
-    assert not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+    assert _ends(pid)
     cluster.train(order(tmp_path, (HILL / "train.py").read_text()))
     assert isinstance(heard(cluster), Trained)
 
@@ -109,3 +109,13 @@ def _written(scratch: Path) -> int:
                 return int(text)
         time.sleep(0.05)
     raise AssertionError("the trial did not begin")
+
+
+def _ends(pid: int) -> bool:
+    """Whether a process is over, or will be soon: the kernel kills it when it has the time."""
+    until = time.monotonic() + 30
+    while time.monotonic() < until:
+        if not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE:
+            return True
+        time.sleep(0.05)
+    return False

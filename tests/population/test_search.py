@@ -3,6 +3,7 @@
 import math
 import subprocess
 from collections import Counter, deque
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -35,6 +36,7 @@ from population.records import (
 from population.runs import RunFolder
 from population.search import MachineFailed, Search
 from population.state import Population, replay
+from tests.population.folders import in_memory
 from tests.population.searches import (
     KNOBS,
     Shelved,
@@ -131,14 +133,14 @@ def test_git_shows_every_candidate_and_every_tip(tmp_path: Path, task: Path) -> 
 
 
 @pytest.fixture(scope="module")
-def crossed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Population]:
+def crossed() -> Iterator[tuple[Path, Population]]:
     """A repository in which a run on several constants combined what it had found."""
-    home = tmp_path_factory.mktemp("crossed")
-    task = make_task(home / "task", KNOBS)
-    folder = make_run(home, task, trials=40, proposers=TINKER)
-    with begun(folder, machines=lambda: Inline(rugged)) as search:
-        search.run()
-    return task, search.population
+    with in_memory() as home:
+        task = make_task(home / "task", KNOBS)
+        folder = make_run(home, task, trials=40, proposers=TINKER)
+        with begun(folder, machines=lambda: Inline(rugged)) as search:
+            search.run()
+        yield task, search.population
 
 
 def test_a_merge_has_two_parents_and_neither_is_an_ancestor_of_the_other(
