@@ -66,8 +66,8 @@ def likelihood(differences: Array, sd: Array | float) -> Array:
 
     Where the grid is coarse the noise is widened by half its step, so that no difference falls between.
     """
-    within = np.clip(differences, GRID[0], GRID[-1])[:, None]
-    wide = np.sqrt(np.square(np.broadcast_to(sd, differences.shape))[:, None] + _COARSE)
+    within = np.minimum(np.maximum(differences, GRID[0]), GRID[-1])[:, None]
+    wide = np.sqrt(np.square(np.reshape(sd, (-1, 1))) + _COARSE)
     squares = np.square((within - GRID) / wide)
     tail = np.exp(squares * (-0.5 / _TAIL**2)) * (_TAIL_SHARE / _TAIL)
     density: Array = ((1 - _TAIL_SHARE) * np.exp(-0.5 * squares) + tail) / wide
@@ -125,24 +125,34 @@ def normal(mean: float, sd: float) -> Effect:
     )
 
 
-def seen(posterior: Array, difference: float, sd: float) -> Effect:
-    """The figures of the posterior [G] of an observed difference with noise `sd`.
+def obvious(differences: Array, sd: Array) -> NDArray[np.bool_]:
+    """[n] which differences [n] are so far beyond their noise `sd` [n] that they are taken at face value.
 
-    A difference far beyond the noise is taken at face value: there the grid is coarse, and shrinkage nothing.
+    There the grid is coarse, and shrinkage nothing: the effect is `normal(difference, sd)`.
     """
-    return normal(difference, sd) if abs(difference) > _FAR * max(sd, 1.0) else summary(posterior)
+    return np.abs(differences) > _FAR * np.maximum(sd, 1.0)
 
 
 def summary(posterior: Array) -> Effect:
     """The figures of one posterior [G]."""
-    mean = float(posterior @ GRID)
-    gains = posterior[:NOTHING]
-    return Effect(
-        mean=mean,
-        sd=math.sqrt(max(float(posterior @ np.square(GRID - mean)), 0.0)),
-        p_better=float(gains.sum() + posterior[NOTHING] / 2),
-        hope=float(-(gains @ GRID[:NOTHING])),
-    )
+    return summaries(posterior[None])[0]
+
+
+def summaries(posteriors: Array) -> list[Effect]:
+    """The figures of each of some posteriors [n, G]."""
+    means, sds = moments(posteriors)
+    gains = posteriors[:, :NOTHING]
+    better = gains.sum(1) + posteriors[:, NOTHING] / 2
+    hopes = -np.vecdot(gains, GRID[:NOTHING])
+    columns = means, sds, better, hopes
+    return [Effect(*figures) for figures in zip(*(column.tolist() for column in columns), strict=True)]
+
+
+def moments(posteriors: Array) -> tuple[Array, Array]:
+    """Means [n] and standard deviations [n] of some posteriors [n, G]."""
+    means = np.vecdot(posteriors, GRID)
+    variances = np.vecdot(posteriors, np.square(GRID - means[:, None]))
+    return means, np.sqrt(np.maximum(variances, 0.0))
 
 
 def joint(parts: Array, prior: Array, surprise: float) -> Array:

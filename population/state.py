@@ -91,6 +91,7 @@ class Population:
     candidates: dict[int, Candidate] = field(default_factory=dict)
     trials: dict[int, Trial] = field(default_factory=dict)
     scores: dict[str, list[float]] = field(default_factory=dict)  # by commit, oldest first
+    measured: dict[str, list[int]] = field(default_factory=dict)  # the trials that these are of
     advanced: set[str] = field(default_factory=set)  # commits with that verdict
     children: dict[str, list[str]] = field(default_factory=dict)  # base -> commits tried from it
     commits: dict[str, int] = field(default_factory=dict)  # commit -> its candidate
@@ -238,8 +239,9 @@ def check(population: Population, event: Event) -> None:
             assert population.combining is None, "one combination at a time"
             assert lineage in population.lineages, f"no lineage {lineage}"
             assert len(set(candidates)) == len(candidates) > 0, "different candidates are combined"
-            waiting = set(population.lineages[lineage].ready)
-            assert set(candidates) <= population.tried.keys() | waiting, "only its own or what was tried"
+            ready = population.lineages[lineage].ready
+            allowed = (number in population.tried or number in ready for number in candidates)
+            assert all(allowed), "only its own or what was tried"
         case Clashed(_, candidates):
             combining = population.combining
             assert combining is not None and combining.candidates == candidates, "it was not asked for"
@@ -306,6 +308,7 @@ def _finish(population: Population, finished: Finished) -> None:
     trial.outcome, trial.usage = finished.outcome, finished.usage
     if trial.score is not None:
         population.scores.setdefault(trial.candidate.commit, []).append(trial.score)
+        population.measured.setdefault(trial.candidate.commit, []).append(trial.number)
         base, own = population.score(trial.candidate.base), population.score(trial.candidate.commit)
         trial.gain = None if base is None or own is None else base - own
     population.running = None
