@@ -80,7 +80,9 @@ class Desk:
         return self.python(str(ROOT / "scheduler.py"), *arguments)
 
     def python(self, *arguments: str) -> tuple[int, str, str]:
-        process = self._started(*arguments)
+        return self.ended(self._started(*arguments))
+
+    def ended(self, process: subprocess.Popen[str]) -> tuple[int, str, str]:
         said, errors = process.communicate(timeout=120)
         return process.returncode, said, errors
 
@@ -177,15 +179,15 @@ def test_the_repository_of_a_task_is_left_as_it_was(done: Used) -> None:
 
 @pytest.fixture(scope="module")
 def killed() -> Iterator[tuple[Desk, list[Used]]]:
-    """A run of thirty trials, killed at one of them, and what others came to who would not wait for it."""
+    """A run of sixteen trials, killed on the way, and what became of two that would not wait for it."""
     with furnished() as desk:
-        process = desk.start("--task", str(desk.task), "--name", "one", "--trials", "30")
+        process = desk.start("--task", str(desk.task), "--name", "one", "--trials", "16")
         desk.wait_for("one", 1)
         others = [["--task", str(desk.task), "--name", "two"], ["--resume", "one"]]
-        refused = [Used(desk, *desk.run(*arguments)) for arguments in others]
+        refused = [desk.ended(other) for other in [desk.start(*arguments) for arguments in others]]
         process.kill()
         process.communicate()
-        yield desk, refused
+        yield desk, [Used(desk, *other) for other in refused]
 
 
 def test_two_schedulers_on_one_device_or_one_run_are_refused(killed: tuple[Desk, list[Used]]) -> None:
@@ -202,13 +204,13 @@ def test_a_run_killed_at_once_resumes_and_loses_at_most_the_trial_in_flight(
     assert code == 0, said
     events = [entry.event for entry in read(desk.journal("one"))]
     finished = [event.trial for event in events if isinstance(event, Finished)]
-    assert len(finished) == len(set(finished)) == 30
+    assert len(finished) == len(set(finished)) == 16
     assert len([event for event in events if isinstance(event, Lost)]) <= 1
 
 
 def test_ctrl_c_finishes_cleanly(desk: Desk) -> None:
     process = desk.start("--task", str(desk.task), "--name", "one", "--trials", "500")
-    desk.wait_for("one", 3)
+    desk.wait_for("one", 2)
     os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to git and Ray too
     said, errors = process.communicate(timeout=60)
     assert (process.returncode, errors) == (0, "")
