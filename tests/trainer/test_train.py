@@ -100,7 +100,6 @@ def run(folder: Path, text: str, budget_s: float = 2.0) -> subprocess.CompletedP
     (folder / "prepare.py").write_text((ROOT / "prepare.py").read_text())
     write_rows(folder, "cpu", 512, 129)
     told = {"LINEAGES_PROFILE": "cpu", "LINEAGES_TASK": str(folder), "LINEAGES_BUDGET_S": str(budget_s)}
-    told["OMP_NUM_THREADS"] = "1"  # of a busy machine, more would wait for each other
     return subprocess.run(
         [sys.executable, "train.py"], cwd=folder, env=os.environ | told, capture_output=True, text=True
     )
