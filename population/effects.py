@@ -39,7 +39,7 @@ _TABLE: Final[Array] = np.sinh(np.linspace(-7.0, 7.0, 801))  # differences at wh
 _MEMORY: Final = 400  # trials that the shares are learned from, the latest
 
 
-class Effect(Struct, frozen=True):
+class Effect(Struct, frozen=True, gc=False):
     """What is known of one change's effect, in sigmas; negative is better."""
 
     mean: float

@@ -23,6 +23,7 @@ class Evidence(Struct, frozen=True):
     sigma: float  # standard deviation of one trial
     effects: dict[int, Effect]  # by candidate that was scored: against its base, in sigmas
     estimates: dict[str, Estimate]  # by commit that advanced, the baseline among them
+    best: str | None = None  # the commit with the best posterior of these; of equals the simpler
 
 
 def weigh(population: Population) -> Evidence:
@@ -52,12 +53,9 @@ def best(population: Population) -> str | None:
     A policy that compares single scores is taken at its word: its best is its best tip.
     """
     if population.started is not None and population.run.policy == "promise":
-        estimates = weigh(population).estimates
-        ranked = [(estimate.mean, population.complexity(c), c) for c, estimate in estimates.items()]
-    else:
-        tips = {line.tip: population.score(line.tip) for line in population.lineages.values()}
-        ranked = [(score, population.complexity(c), c) for c, score in tips.items() if score is not None]
-    return min(ranked)[-1] if ranked else None
+        return weigh(population).best
+    tips = {line.tip: population.score(line.tip) for line in population.lineages.values()}
+    return _lowest(population, {tip: score for tip, score in tips.items() if score is not None})
 
 
 def gain(population: Population) -> tuple[float, float] | None:
@@ -79,4 +77,11 @@ def _weigh(population: Population) -> Evidence:
     tree = Tree(population, scores, sigma)
     before = Effects.before()
     tree.walk(before.learned(*tree.walk(before, learning=True)))
-    return Evidence(sigma, tree.effects(), tree.estimates())
+    estimates = tree.estimates()
+    found = _lowest(population, {commit: estimate.mean for commit, estimate in estimates.items()})
+    return Evidence(sigma, tree.effects(), estimates, found)
+
+
+def _lowest(population: Population, scores: dict[str, float]) -> str | None:
+    ranked = [(score, population.complexity(commit), commit) for commit, score in scores.items()]
+    return min(ranked)[-1] if ranked else None

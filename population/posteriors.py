@@ -9,6 +9,7 @@ So that ten thousand trials are weighed as fast as one thousand, only the latest
 ones are forgotten, and commits that were built on long ago are known by their own scores alone.
 """
 
+import itertools
 import math
 from typing import Final
 
@@ -40,7 +41,7 @@ _FLOOR: Final = 1e-3  # least variance of a commit's mean, in sigmas squared
 _SHIFTS: Final[Array] = np.linspace(-3.0, 3.0, 25)
 
 
-class Estimate(Struct, frozen=True):
+class Estimate(Struct, frozen=True, gc=False):
     """What is known of a commit's score."""
 
     mean: float
@@ -122,8 +123,8 @@ class Tree:
             some = [node.children[i] for i in group]
             posteriors = effects.posterior(differences[group], noises[group], self._prior(some, effects))
             self._posteriors.update(zip((child.number for child in some), posteriors, strict=True))
-        for i in np.flatnonzero(obvious(differences, noises)).tolist():
-            self._plain[node.children[i].number] = normal(float(differences[i]), float(noises[i]))
+            for i in itertools.compress(group, obvious(differences[group], noises[group])):
+                self._plain[node.children[i].number] = normal(float(differences[i]), float(noises[i]))
         for i in node.built:
             self._build(node.children[i], (mean, variance), float(differences[i]), float(noises[i]))
         for i in node.crossed:

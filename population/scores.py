@@ -26,23 +26,17 @@ class Scores:
 
     def __init__(self, population: Population) -> None:
         self._population = population
-        self._offsets: dict[int, float] = {}  # by session, of those with repeats
+        self._offsets = [0.0] * (population.session + 1)  # by session
         self._repeated: dict[str, list[float]] = defaultdict(list)
-        numbers = (some for some in population.measured.values() if len(some) > 1)
-        repeats = [
-            population.trials[number] for number in sorted(number for some in numbers for number in some)
-        ]
+        repeats = [trial for some in population.measured.values() if len(some) > 1 for trial in some]
+        repeats.sort(key=lambda trial: trial.number)
         for session, trials in groupby(repeats, key=lambda trial: trial.session):
             self._take(session, list(trials))
 
     def of(self, commit: str) -> list[float]:
         """All scores of a commit, oldest first; it must have one."""
-        population = self._population
-        numbers = population.measured[commit]
-        return [
-            score - self._offsets.get(population.trials[number].session, 0.0)
-            for score, number in zip(population.scores[commit], numbers, strict=True)
-        ]
+        scores, trials = self._population.scores[commit], self._population.measured[commit]
+        return [score - self._offsets[trial.session] for score, trial in zip(scores, trials, strict=True)]
 
     def sigma(self, profile: str, level: float) -> float:
         """Noise of one trial where scores are about `level`.

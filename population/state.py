@@ -91,7 +91,7 @@ class Population:
     candidates: dict[int, Candidate] = field(default_factory=dict)
     trials: dict[int, Trial] = field(default_factory=dict)
     scores: dict[str, list[float]] = field(default_factory=dict)  # by commit, oldest first
-    measured: dict[str, list[int]] = field(default_factory=dict)  # the trials that these are of
+    measured: dict[str, list[Trial]] = field(default_factory=dict)  # the trials that these are of
     advanced: set[str] = field(default_factory=set)  # commits with that verdict
     children: dict[str, list[str]] = field(default_factory=dict)  # base -> commits tried from it
     commits: dict[str, int] = field(default_factory=dict)  # commit -> its candidate
@@ -308,7 +308,7 @@ def _finish(population: Population, finished: Finished) -> None:
     trial.outcome, trial.usage = finished.outcome, finished.usage
     if trial.score is not None:
         population.scores.setdefault(trial.candidate.commit, []).append(trial.score)
-        population.measured.setdefault(trial.candidate.commit, []).append(trial.number)
+        population.measured.setdefault(trial.candidate.commit, []).append(trial)
         base, own = population.score(trial.candidate.base), population.score(trial.candidate.commit)
         trial.gain = None if base is None or own is None else base - own
     population.running = None

@@ -37,10 +37,11 @@ def forecast(population: Population, rng: Random) -> float:
             trials[commit] = [population.tried[number]] if candidate.operator == "merge" else []
         else:
             continue
-        children = (population.commits[child] for child in population.children.get(commit, ()))
+        early = population.children.get(commit, [])[:_EARLY]
+        children = (population.commits[child] for child in early)
         trials[roots[commit]] += [population.tried[child] for child in children]
-    early = sorted((number for some in trials.values() for number in sorted(some)[:_EARLY]), reverse=True)
-    found = forecasts.weighed((population.trials[number] for number in early), weigh(population), _FADE)
+    first = sorted((number for some in trials.values() for number in sorted(some)[:_EARLY]), reverse=True)
+    found = forecasts.weighed((population.trials[number] for number in first), weigh(population), _FADE)
     return forecasts.forecast(found, _RATE, _GAIN, _PRIOR, rng).sampled
 
 
@@ -52,11 +53,9 @@ def venturer(population: Population, leader: str) -> Lineage | None:
 
 def venture(population: Population, leader: str, lineage: str) -> Adopted | Combined | None:
     """The next step of a new venture: onto a near miss, or to carry older ones over to `leader`."""
-    if near := _near_misses(population, leader):
+    if near := _near_misses(population, {leader}):
         return Adopted(lineage, population.candidates[near[0]].commit, "to look around from a near miss")
-    effects = weigh(population).effects
-    older = [number for base in ancestry(population, leader) for number in _near_misses(population, base)]
-    chosen = sorted(older, key=lambda number: effects[number].mean)[:_TOGETHER]
+    chosen = _near_misses(population, ancestry(population, leader))[:_TOGETHER]
     while chosen and frozenset(chosen) in population.combined:
         chosen = chosen[: len(chosen) // 2]
     if len(chosen) < 2:
@@ -64,16 +63,14 @@ def venture(population: Population, leader: str, lineage: str) -> Adopted | Comb
     return Combined(lineage, leader, tuple(chosen), "merge", "near misses, which may open a way together")
 
 
-def _near_misses(population: Population, base: str) -> list[int]:
-    """Candidates tried from `base` that cost little and that nobody has built on, the best first."""
-    effects = weigh(population).effects
-    numbers = (population.commits[child] for child in population.children.get(base, ()))
+def _near_misses(population: Population, bases: set[str]) -> list[int]:
+    """Candidates tried from some bases that cost little and that nobody has built on, the best first."""
     near = [
-        (effects[number].mean, number)
-        for number in numbers
-        if number in effects
-        and population.candidates[number].commit not in population.bases
-        and effects[number].mean < _NEAR * max(1, len(population.candidates[number].combines))
-        and population.candidates[number].operator != "ablate"
+        (effect.mean, number)
+        for number, effect in weigh(population).effects.items()
+        if (candidate := population.candidates[number]).base in bases
+        and candidate.commit not in population.bases
+        and effect.mean < _NEAR * max(1, len(candidate.combines))
+        and candidate.operator != "ablate"
     ]
     return [number for _, number in sorted(near)]
