@@ -75,6 +75,7 @@ def likelihood(differences: Array, sd: Array | float) -> Array:
 
 
 _COARSE: Final[Array] = np.square(np.maximum(_WIDTH - 0.3, 0.0) / 2)
+_TABLED: Final = likelihood(_TABLE, 1.0)
 
 
 class Effects:
@@ -110,7 +111,7 @@ class Effects:
     def log_density(self, differences: Array) -> Array:
         """Log density of single trials' differences to a base that is known exactly, any shape."""
         if self._density is None:
-            self._density = np.log(likelihood(_TABLE, 1.0) @ self.prior)
+            self._density = np.log(_TABLED @ self.prior)
         density: Array = np.interp(differences, _TABLE, self._density)
         return density
 
