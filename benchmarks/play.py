@@ -17,6 +17,7 @@ from msgspec import Struct
 from benchmarks.world import World
 from population import evidence, runs
 from population.backend import Answered, Backend, Message, Trained
+from population.claim import claim
 from population.genomes import Shelf
 from population.journal import Journal
 from population.lineage import Mind
@@ -237,15 +238,15 @@ def kept(population: Population) -> list[Candidate]:
 
 
 def _played(population: Population, truth: Callable[[str], float], course: Course) -> Played:
-    found, baseline, claimed = evidence.best(population), population.baseline, evidence.gain(population)
+    found, baseline, claimed = evidence.best(population), population.baseline, claim(population)
     assert found is not None and baseline is not None and claimed is not None, "the baseline has a score"
     steps = kept(population)
     return Played(
         trials=population.finished,
         score=truth(found),
         gain=truth(baseline) - truth(found),
-        claimed=claimed[0],
-        sd=claimed[1],
+        claimed=claimed.gain,
+        sd=claimed.sd,
         advanced=len(steps),
         false=sum(truth(step.commit) >= truth(step.base) for step in steps),
         truths=tuple(course.truths),

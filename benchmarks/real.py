@@ -15,6 +15,7 @@ from typing import Final
 from benchmarks.play import Arm, Played, Unwatched, carried_out, kept, settings_of
 from population import evidence, genome, runs
 from population.backend import Inline
+from population.claim import claim
 from population.genomes import Shelf
 from population.locks import hold_device
 from population.minds import dealt, mind
@@ -83,7 +84,7 @@ def _unseen(progress: Progress) -> None:
 
 
 def _played(population: Population, baseline: float, score: float) -> Played:
-    claimed = evidence.gain(population)
+    claimed = claim(population)
     assert claimed is not None, "the baseline has a score"
     advanced = len(kept(population))
-    return Played(population.finished, score, baseline - score, claimed[0], advanced=advanced)
+    return Played(population.finished, score, baseline - score, claimed.gain, claimed.sd, advanced=advanced)

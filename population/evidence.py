@@ -14,7 +14,7 @@ from population.posteriors import Estimate, Tree
 from population.scores import Scores
 from population.state import Population
 
-__all__ = ["Estimate", "Evidence", "best", "better", "gain", "known", "weigh"]
+__all__ = ["Estimate", "Evidence", "best", "better", "known", "weigh"]
 
 
 class Evidence(Struct, frozen=True):
@@ -56,16 +56,6 @@ def best(population: Population) -> str | None:
         return weigh(population).best
     tips = {line.tip: population.score(line.tip) for line in population.lineages.values()}
     return _lowest(population, {tip: score for tip, score in tips.items() if score is not None})
-
-
-def gain(population: Population) -> tuple[float, float] | None:
-    """How far below the baseline the best commit is, and the deviation of that; None without scores."""
-    found, baseline = best(population), population.baseline
-    if found is None or baseline is None or found == baseline:
-        return None if found is None else (0.0, 0.0)
-    estimates = weigh(population).estimates
-    one, other = estimates[baseline], estimates[found]
-    return one.mean - other.mean, math.hypot(one.sd, other.sd)
 
 
 def _weigh(population: Population) -> Evidence:

@@ -1,8 +1,7 @@
 """What is known of changes, as people are told it: posteriors where there are any.
 
 A change that was built on is known by the commits on either side of it, and so by all that was tried from
-them; what was expected of it when it was judged may have been more or less. Changes add up along a line to
-what the headline says. Lower scores are better.
+them; what was expected of it when it was judged may have been more or less. Lower scores are better.
 """
 
 import math

@@ -1,8 +1,9 @@
 """What a run came to, for a terminal: headline, tree, lineages, the way to the best, where to look.
 
-Scores of commits are posterior means, and a difference in front of an idea is what is expected of it after
-shrinkage (see population.evidence): negative when it helped, since lower scores are better. The report's
-length is bounded however long the run was: long lines are shortened in the middle, and it says by how much.
+The headline is what the run may claim (see population.claim). Below it scores of commits are posterior means,
+and a difference in front of an idea is what is expected of it after shrinkage (see population.evidence):
+negative when it helped, since lower scores are better. The report's length is bounded however long the run
+was: long lines are shortened in the middle, and it says by how much.
 """
 
 import shlex
@@ -13,7 +14,8 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from population.evidence import Estimate, best, gain, known, weigh
+from population.claim import claim
+from population.evidence import Estimate, best, known, weigh
 from population.state import Population, Trial
 from results.expected import expected
 from results.panel import colour
@@ -61,15 +63,12 @@ def _headline(population: Population) -> Text:
 def _scores(population: Population) -> str:
     """Baseline and best, as far as they are known."""
     found, metric = best(population), clean(population.run.metric, 30)
-    estimates = weigh(population).estimates
     if found is None:
         return f"no {metric} yet"
-    if population.baseline not in estimates or found not in estimates:
+    if (claimed := claim(population)) is None:
         return f"baseline {figure(population.score(found) or 0.0)} {metric}, not judged yet"
-    one, other = estimates[population.baseline], estimates[found]
-    words = f"baseline {_interval(one)}, best {_interval(other)} {metric}"
-    gained = gain(population)
-    return words if gained is None else f"{words} (gain {interval(gained[0], _WIDTH * gained[1])})"
+    words = f"baseline {_interval(claimed.baseline)}, best {_interval(claimed.best)} {metric}"
+    return f"{words} (gain {interval(claimed.gain, _WIDTH * claimed.sd)})"
 
 
 def _interval(estimate: Estimate) -> str:
@@ -81,11 +80,12 @@ def _noise(population: Population) -> str:
     sigma = weigh(population).sigma
     if not sigma:
         return ""
-    again = [t.candidate.commit for t in population.trials.values() if t.again and t.score is not None]
-    ends = sum(commit in (population.baseline, best(population)) for commit in again)
-    source = f"from {count(len(again), 'repeat')}" if again else "assumed: nothing was measured again"
-    source += f", {ends} of baseline or best" if ends else ""
-    return f"± is 95%; sigma of a trial {sigma:.2g} ({source})"
+    again = sum(t.again and t.score is not None for t in population.trials.values())
+    source = f"from {count(again, 'repeat')}" if again else "assumed: nothing was measured again"
+    claimed = claim(population)
+    rests = count(claimed.fresh, "trial") if claimed and claimed.fresh else ""
+    rested = f"; the best by {rests} made after it was chosen" if rests else ""
+    return f"± is 95%; sigma of a trial {sigma:.2g} ({source}){rested}"
 
 
 def _failures(population: Population) -> RenderableType:

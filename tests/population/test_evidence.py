@@ -6,86 +6,24 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from population.evidence import Estimate, Evidence, best, better, gain, weigh
+from population.evidence import Estimate, Evidence, best, better, weigh
 from population.records import (
     Adopted,
     Assigned,
-    Combined,
     Completed,
-    Crashed,
     Entry,
-    Event,
     Finished,
     Founded,
     Judged,
-    Operator,
     Proposed,
     Resumed,
     Usage,
-    Verdict,
 )
-from population.state import Population, apply, replay
+from population.state import Population, replay
 from tests.population.histories import BASE, HEAD, candidate, histories, started
+from tests.population.measured import SIGMA, Run
 
-SIGMA = 0.006  # the prior of the profile `cpu`, for scores near 1
 ESTIMATES = st.builds(Estimate, st.floats(-10, 10), st.floats(1e-6, 10), st.just(1))
-
-
-class Run:
-    """A run of one lineage, told in sigmas: scores are so many below (negative) or above the baseline's 1."""
-
-    def __init__(self, policy: str = "promise", profile: str = "cpu") -> None:
-        self.population = Population()
-        self.tell(started(policy=policy, profile=profile))
-        self.tell(Founded("l1", "brief", "scripted", BASE, "asked for"))
-        self.tell(Proposed(candidate(1, "l1", (HEAD,), "baseline")))
-        self.measured(1, 0.0, "advance")
-
-    def tell(self, event: Event) -> None:
-        apply(self.population, Entry(self.population.entries + 1, 1e9, event))
-
-    def measured(self, number: int, sigmas: float | None, verdict: Verdict = "confirm") -> None:
-        """A trial of a candidate; without a score if `sigmas` is None."""
-        trial = len(self.population.trials) + 1
-        outcome = Crashed("ValueError: no") if sigmas is None else Completed(1.0 + sigmas * SIGMA)
-        self.tell(Assigned(trial, number, trial, ""))
-        self.tell(Finished(trial, outcome, Usage(1e9)))
-        self.tell(Judged(trial, verdict if sigmas is not None else "discard", ""))
-
-    def tried(
-        self,
-        sigmas: float | None,
-        verdict: Verdict = "discard",
-        base: int = 1,
-        complexity: int = 10,
-        operator: Operator = "mutate",
-        combines: tuple[int, ...] = (),
-    ) -> int:
-        """A new candidate on top of another one, measured once."""
-        number, onto = len(self.population.candidates) + 1, self.commit(base)
-        if combines:
-            self.tell(Combined("l1", onto, combines, operator, "a crossing"))
-        made = candidate(number, "l1", (onto,), operator, combines=combines, complexity=complexity)
-        self.tell(Proposed(made))
-        self.measured(number, sigmas, verdict)
-        return number
-
-    def commit(self, number: int) -> str:
-        return self.population.candidates[number].commit
-
-    @property
-    def evidence(self) -> Evidence:
-        return weigh(self.population)
-
-    def sigmas(self, number: int) -> float:
-        """The estimate of a base, in sigmas above the baseline's 1."""
-        return (self.evidence.estimates[self.commit(number)].mean - 1) / SIGMA
-
-    def sd(self, number: int) -> float:
-        return self.evidence.estimates[self.commit(number)].sd
-
-    def p_better(self, number: int) -> float:
-        return self.evidence.effects[number].p_better
 
 
 @given(ESTIMATES, ESTIMATES)
@@ -162,7 +100,7 @@ def test_before_the_baseline_has_a_score_there_is_no_evidence() -> None:
     assert best(Population()) is None
     population = replay([Entry(1, 1.0, started())])
     assert weigh(population) == Evidence(0.0, {}, {})
-    assert best(population) is None and gain(population) is None
+    assert best(population) is None
 
 
 def test_a_base_that_was_lucky_is_found_out_by_what_was_tried_from_it() -> None:
@@ -352,14 +290,6 @@ def test_the_best_of_promise_is_the_best_posterior_and_not_the_best_score() -> N
         run.measured(solid, -3.8 if n % 2 else -1.8)
     assert best(run.population) == run.commit(solid)
     assert run.population.scores[run.commit(lucky)] < run.population.scores[run.commit(solid)]
-
-
-def test_the_gain_reported_is_less_than_the_best_score_promises_and_has_a_deviation() -> None:
-    run = Run()
-    assert gain(run.population) == (0.0, 0.0)
-    run.tried(-3.0, "advance")
-    found = gain(run.population)
-    assert found is not None and 0 < found[0] < 3 * SIGMA and 0 < found[1] < 3 * SIGMA
 
 
 def test_evidence_is_remembered_until_there_is_more_of_it() -> None:
