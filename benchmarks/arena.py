@@ -77,6 +77,7 @@ Players: TypeAlias = Callable[[Sequence[Task]], Iterator[Result]]  # results com
 def arena(
     *kind: Name,
     worlds: int = 100,
+    first: int = 0,
     trials: Annotated[int | None, Parameter(show_default=False)] = None,
     h200: Path | None = None,
     world: Path | None = None,
@@ -94,6 +95,8 @@ def arena(
         What to play. `night` is one of a GPU, `real` trains on this machine, alone and for long.
     worlds
         How many worlds of each kind.
+    first
+        Number of the first of them. What policies were tuned on is no test of them.
     trials
         How many trials each search has. [default: 100, and 16 of real trainings]
     h200
@@ -123,10 +126,11 @@ def arena(
     with players(plan, jobs) as together:
         for name in names:
             if name == "real":
-                tasks = agenda(there[name], seeds, trials or REAL_TRIALS)
+                tasks = agenda(there[name], seeds, trials or REAL_TRIALS, first)
                 finished = contest(there[name], tasks, alone(plan), out)
             else:
-                finished = contest(there[name], agenda(there[name], worlds, trials or TRIALS), together, out)
+                tasks = agenda(there[name], worlds, trials or TRIALS, first)
+                finished = contest(there[name], tasks, together, out)
             if not finished:
                 return INTERRUPTED
     if drawable():
@@ -145,9 +149,10 @@ def chosen(names: Sequence[Name], plan: Plan) -> list[str]:
     return list(dict.fromkeys(full for name in wanted for full in nights.get(name, (name,))))
 
 
-def agenda(kind: Kind, worlds: int, trials: int) -> list[Task]:
+def agenda(kind: Kind, worlds: int, trials: int, first: int = 0) -> list[Task]:
     """World by world, so that what is done when somebody interrupts can be compared."""
-    return [Task(kind.name, arm.name, world, trials) for world in range(worlds) for arm in kind.entrants]
+    numbers = range(first, first + worlds)
+    return [Task(kind.name, arm.name, world, trials) for world in numbers for arm in kind.entrants]
 
 
 def contest(kind: Kind, tasks: Sequence[Task], play: Players, out: Path) -> bool:

@@ -1,4 +1,8 @@
-"""How a candidate is given the GPU: for the first time or again, and whose idea is worth waiting for."""
+"""How a candidate is given the GPU: for the first time or again, and whose idea is worth waiting for.
+
+Ideas are had while the GPU is busy, so the tip may have moved by the time it is free. Such an idea is stale:
+its lineage is asked for another, and it is tried on the new tip only if that does not come in time.
+"""
 
 from typing import Final
 
@@ -29,3 +33,9 @@ def soonest(population: Population, rules: Rules, facts: Facts) -> list[Lineage]
         for line in population.living
         if line.ready or facts.thinking.get(line.name, rules.patience_s) < rules.patience_s
     ]
+
+
+def fresh(population: Population, lineage: Lineage) -> int | None:
+    """The oldest candidate waiting that was made from where the lineage stands; None if all are stale."""
+    made = (number for number in lineage.ready if population.candidates[number].base == lineage.tip)
+    return next(made, None)

@@ -29,8 +29,11 @@ class Crossing(Struct, frozen=True):
     gain: float
 
 
-def crossing(population: Population, tip: str) -> Crossing | None:
-    """The most promising combination on top of `tip`, or None if nothing waits for confirmation."""
+def crossing(population: Population, tip: str, settled: bool) -> Crossing | None:
+    """The most promising combination on top of `tip`, or None if nothing waits for confirmation.
+
+    What seems idle is taken out only once the tip is `settled`: until then it may yet open a way.
+    """
     line, effects = ancestry(population, tip), weigh(population).effects
     steps = [population.candidates[population.bases[commit]] for commit in line]
     parts = {part for step in steps for part in (step.combines or (step.number,))}
@@ -44,15 +47,31 @@ def crossing(population: Population, tip: str) -> Crossing | None:
         and len(population.scores[candidate.commit]) < _REPEATS
     ]
     idle = [(-effects[part].mean, part) for part in parts if part in effects and effects[part].mean > _LEAST]
-    found = [_chosen(population, "merge", near), _chosen(population, "ablate", idle)]
+    found = [_chosen(population, "merge", near), _chosen(population, "ablate", idle) if settled else None]
     return max((one for one in found if one is not None), key=lambda one: one.gain, default=None)
 
 
+def untried(population: Population, operator: Operator, candidates: tuple[int, ...]) -> tuple[int, ...]:
+    """Of some candidates those to combine next: all of them, or if that has failed one half, then the other.
+
+    That is delta debugging (Zeller and Hildebrandt 2002, IEEE Transactions on Software Engineering 28, 183).
+    More than half of what failed together counts as tried, and so does all of that with others.
+    """
+    wanted = frozenset(candidates)
+    for how, failed in population.combined:
+        if how == operator and (failed <= wanted or (wanted < failed and 2 * len(wanted) > len(failed))):
+            break
+    else:
+        return candidates
+    half = (len(candidates) + 1) // 2
+    if half == len(candidates):
+        return ()
+    halves = candidates[:half], candidates[half:]
+    return untried(population, operator, halves[0]) or untried(population, operator, halves[1])
+
+
 def _chosen(population: Population, operator: Operator, some: list[tuple[float, int]]) -> Crossing | None:
-    """The best few of some changes with their effects that were not tried together before."""
-    chosen = sorted(some)[: _MOST if operator == "merge" else _WITHOUT]
-    while chosen and frozenset(number for _, number in chosen) in population.combined:
-        chosen.pop()
-    if not chosen:
-        return None
-    return Crossing(operator, tuple(number for _, number in chosen), -sum(mean for mean, _ in chosen))
+    """The best few of some changes with their effects, so far as they were not tried together before."""
+    means = {number: mean for mean, number in sorted(some)[: _MOST if operator == "merge" else _WITHOUT]}
+    chosen = untried(population, operator, tuple(means))
+    return Crossing(operator, chosen, -sum(means[number] for number in chosen)) if chosen else None

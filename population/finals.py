@@ -3,6 +3,7 @@
 The best of many single scores is partly luck. What a run reports is what is left of it after that.
 """
 
+from math import inf
 from typing import Final
 
 from population.evidence import best, weigh
@@ -12,9 +13,10 @@ _SHARE: Final = 0.04  # of a run's trials, at least two; none in a run of less t
 _LEAST, _SHORTEST = 2, 8
 
 
-def finals(trials: int | None) -> int:
-    """How many of a run's trials are its finals."""
-    return 0 if trials is None or trials < _SHORTEST else max(_LEAST, round(trials * _SHARE))
+def finals(population: Population, left: float) -> int:
+    """How many of a run's trials, of which so many are left, are its finals."""
+    trials = population.finished + left
+    return 0 if trials < _SHORTEST or trials == inf else max(_LEAST, round(trials * _SHARE))
 
 
 def champion(population: Population) -> int | None:

@@ -101,7 +101,8 @@ def marks_after(event: Event, population: Population) -> Marks:
             refs[branch(run, born.lineage)] = born.tip
         case Proposed(candidate):
             refs[ready_ref(run, candidate.number)] = candidate.commit
-            refs |= _dropped(candidate.combines, population)
+            gone = candidate.combines or population.replaced.get(candidate.number, ())
+            refs |= _dropped(gone, population)
         case Clashed(_, candidates):
             refs |= _dropped(candidates, population)
         case Adopted(lineage, commit):

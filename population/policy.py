@@ -14,10 +14,10 @@ for a proposal or for the trial that is under way. Policies differ in three ques
 another (see promise, crossing, finals and turnover). Better is lower.
 """
 
-from itertools import islice
 from typing import TypeAlias, assert_never
 
-from population.assigning import FIRST_SEED, first, soonest
+from population.assigning import FIRST_SEED, first, fresh, soonest
+from population.horizon import trials_left
 from population.promise import Step, promised
 from population.records import Ended, Judged
 from population.rules import POLICIES, Facts, PolicyName, Rules
@@ -62,7 +62,7 @@ def wanting(population: Population) -> list[str]:
     idle = [
         line
         for line in population.living
-        if not line.ready and not _busy(population, line) and line.declined < DRY
+        if fresh(population, line) is None and not _busy(population, line) and line.declined < DRY
     ]
     return [line.name for line in sorted(idle, key=lambda line: len(line.trials))]
 
@@ -82,17 +82,11 @@ def _over(population: Population, rules: Rules, facts: Facts) -> str | None:
         return f"the baseline has no score: {told(last)}"
     if rules.trials is not None and population.finished >= rules.trials:
         return f"all {rules.trials} trials are done"
-    if rules.hours is not None and facts.elapsed_s + _trial_s(population) > rules.hours * 3600:
+    if trials_left(population, rules, facts) < 1:
         return f"another trial would not end within {rules.hours:g} hours"
     if all(line.declined >= DRY and not line.ready for line in population.living):
         return "no lineage has an idea left"
     return None
-
-
-def _trial_s(population: Population) -> float:
-    """How long the next trial will take, start-up and exam included: as long as the longest of late."""
-    usages = (trial.usage for trial in islice(reversed(population.trials.values()), 5))
-    return max([population.run.budget_s, *(usage.wall_s for usage in usages if usage is not None)])
 
 
 def _turn(population: Population, rules: Rules, facts: Facts) -> Lineage | None:

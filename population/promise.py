@@ -10,14 +10,15 @@ from random import Random
 from typing import TypeAlias
 
 from population import ventures
-from population.assigning import again, first, soonest
+from population.assigning import again, first, fresh, soonest
 from population.crossing import crossing
 from population.finals import champion, finalist, finals
 from population.forecasts import Forecast, forecasts
+from population.horizon import trials_left
 from population.records import Adopted, Assigned, Combined, Founded, Pruned
 from population.rules import Facts, Rules
-from population.sharing import leading
-from population.state import Population
+from population.sharing import PATIENCE, leading, venturer
+from population.state import Lineage, Population
 from population.turnover import turnover
 
 Step: TypeAlias = Adopted | Assigned | Combined | Founded | Pruned
@@ -25,39 +26,52 @@ Step: TypeAlias = Adopted | Assigned | Combined | Founded | Pruned
 
 def promised(population: Population, rules: Rules, facts: Facts) -> Step | None:
     """What to do with a GPU that is free; None to wait. The baseline has a score."""
-    if rules.trials is not None and population.finished >= rules.trials - finals(rules.trials):
-        number = finalist(population)
-        if number is not None:
-            return again(population, number, "a finalist, measured with a fresh seed")
+    left = trials_left(population, rules, facts)
+    left -= finals(population, left)
+    if left <= 0 and (number := finalist(population)) is not None:
+        return again(population, number, "a finalist, measured with a fresh seed")
     if (number := champion(population)) is not None:
         return again(population, number, "the champion, to compare this session's scores with earlier ones")
     if change := turnover(population, rules.lineages, rules.pairs):
         return change
     for lineage in population.living:
         for number in lineage.ready:
-            if population.candidates[number].operator in ("merge", "ablate"):
+            if population.candidates[number].operator != "mutate":
                 return first(population, number, "as decided")
+    return _searched(population, rules, facts, left)
+
+
+def _searched(population: Population, rules: Rules, facts: Facts, left: float) -> Step | None:
+    """The use of the GPU that promises most, with so many trials `left`."""
     rng = Random(f"{rules.seed} {len(population.trials)}")  # waiting does not throw the dice again
     leader, believed = leading(population), forecasts(population, rng)
     assert leader is not None, "the baseline has a score"
-    away = ventures.venturer(population, leader)
+    away, settled = venturer(population, leader), ventures.settled(population, leader)
     home = {name: found for name, found in believed.items() if away is None or name != away.name}
     hope, aside = _mean(home), ventures.forecast(population, rng)
-    if crossed := _crossed(population, leader, max(hope, aside)):
+    if crossed := _crossed(population, leader, max(hope, aside), settled or left <= PATIENCE):
         return crossed
     soon = soonest(population, rules, facts)
     if not any(line.ready for line in soon):
         return None
-    if aside > hope and away is None:
+    if aside > hope and away is None and settled and left > PATIENCE:
         step = ventures.venture(population, leader, max(home, key=lambda name: home[name].sampled))
         if step is not None:
             return step
     turn = max(soon, key=lambda line: believed[line.name].sampled if line.name in home else 0.0)
-    if aside > hope and away is not None and away in soon:
-        turn = away
-    if not turn.ready:
+    if away is not None and away in soon:
+        turn = away  # half a look around finds nothing
+    return _given(population, turn, rules, facts)
+
+
+def _given(population: Population, turn: Lineage, rules: Rules, facts: Facts) -> Assigned | Combined | None:
+    """The GPU for a lineage's idea, or the moment's wait that a fresh one is worth."""
+    if (number := fresh(population, turn)) is not None:
+        return first(population, number, f"{turn.name} has the best sampled forecast")
+    if not turn.ready or facts.thinking.get(turn.name, rules.patience_s) < rules.patience_s:
         return None
-    return first(population, turn.ready[0], f"{turn.name} has the best sampled forecast")
+    idea = population.candidates[turn.ready[0]]
+    return Combined(turn.name, turn.tip, (idea.number,), idea.operator, "its lineage's tip has moved")
 
 
 def _mean(some: dict[str, Forecast]) -> float:
@@ -66,16 +80,16 @@ def _mean(some: dict[str, Forecast]) -> float:
     return sum(found.expected * (found.trials + 1) for found in some.values()) / weight if some else 0.0
 
 
-def _crossed(population: Population, leader: str, hope: float) -> Combined | Assigned | None:
+def _crossed(population: Population, leader: str, hope: float, settled: bool) -> Combined | Assigned | None:
     """A trial of what is not proven yet, if that promises more than the `hope` of anything else."""
-    found = crossing(population, leader)
+    found = crossing(population, leader, settled)
     if found is None or found.gain <= hope:
         return None
     strongest = population.candidates[found.candidates[0]]
     expected = f"{found.gain:.1f} sigmas are expected of it, {hope:.1f} of anything else"
     if found.operator == "merge" and len(found.candidates) == 1 and strongest.base == leader:
         return again(population, strongest.number, f"inside the noise: {expected}")
-    home = [line.name for line in population.living if line.tip == leader]
+    home = [line.name for line in population.living if line.tip == leader] or [population.living[0].name]
     lineage = strongest.lineage if strongest.lineage in home else home[0]
     why = "it may do without" if found.operator == "ablate" else "none is proven by itself"
     return Combined(lineage, leader, found.candidates, found.operator, f"{why}: {expected}")

@@ -18,7 +18,9 @@ __all__ = [
     "Usage", "Verdict", ]  # fmt: skip
 
 Knob: TypeAlias = bool | int | float | str
-Operator: TypeAlias = Literal["mutate", "merge", "ablate", "adopt", "replicate", "baseline", "external"]
+Operator: TypeAlias = Literal[
+    "mutate", "merge", "ablate", "venture", "adopt", "replicate", "baseline", "external"
+]
 Verdict: TypeAlias = Literal["advance", "confirm", "discard"]
 
 

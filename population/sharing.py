@@ -1,51 +1,57 @@
 """What lineages share: a win belongs to everyone.
 
-As soon as a change is proven, all lineages move forward to it, and candidates that wait for the GPU are
-rebased onto it. What lineages compete for is the GPU, with their minds and briefs.
+As soon as a change is proven, all lineages move forward to it. What they compete for is the GPU, with their
+minds and briefs. One may be away on a venture (see ventures.py), and comes back if that leads nowhere.
 """
 
 from collections import Counter
 from typing import Final
 
 from population.evidence import best, better, weigh
-from population.records import Adopted, Combined
-from population.state import Population
+from population.records import Adopted
+from population.state import Lineage, Population
 
-PATIENCE: Final = 8  # trials without a success, after which a lineage that stepped aside comes back
+PATIENCE: Final = 8  # trials without a success after which nothing more is expected of a place
 _CLEARLY: Final = 0.8  # probability of being better at which everyone is moved somewhere else
 
 
-def sharing(population: Population) -> Adopted | Combined | None:
-    """What has to move so that every lineage builds on what is proven, but for one that has just left it."""
+def sharing(population: Population) -> Adopted | None:
+    """The next move that is due, so that all but one lineage build on what is proven."""
     leader = leading(population)
     if leader is None:
         return None
-    line, idea = ancestry(population, leader), population.candidates[population.bases[leader]]
+    idea, away = population.candidates[population.bases[leader]], venturer(population, leader)
     for lineage in population.living:
-        if lineage.tip != leader:
-            if lineage.tip in line:
-                return Adopted(lineage.name, leader, f"proven by {idea.lineage}: {idea.idea}")
-            if _looked(population, lineage.tip) >= PATIENCE:
-                return Adopted(lineage.name, leader, f"back to what {idea.lineage} proved: {idea.idea}")
-        for number in lineage.ready:
-            candidate = population.candidates[number]
-            if candidate.base != lineage.tip:
-                reason = "its lineage's tip has moved"
-                return Combined(lineage.name, lineage.tip, (number,), candidate.operator, reason)
+        if lineage.tip == leader:
+            continue
+        if lineage is not away:
+            return Adopted(lineage.name, leader, f"proven by {idea.lineage}: {idea.idea}")
+        if looked(population, lineage.tip) >= PATIENCE:
+            return Adopted(lineage.name, leader, f"back to what {idea.lineage} proved: {idea.idea}")
     return None
+
+
+def venturer(population: Population, leader: str) -> Lineage | None:
+    """The lineage that is away from `leader` on a venture, if one is."""
+    line = ancestry(population, leader)
+    return next((lineage for lineage in population.living if _ventured(population, lineage.tip, line)), None)
 
 
 def leading(population: Population) -> str | None:
     """The commit that everyone builds on, None before the baseline has a score.
 
     That is the best posterior of all; but what most lineages stand on is left for something that does not
-    descend from it only if that is clearly better, since moving costs the candidates that wait.
+    descend from it only if that is clearly better, since moving costs the candidates that wait. One that is
+    alone on a venture does not count for most.
     """
     found = best(population)
-    tips = Counter(line.tip for line in population.living)
-    stand = max(tips, key=lambda tip: tips[tip])
+    if found is None:
+        return None
+    line, tips = ancestry(population, found), Counter(lineage.tip for lineage in population.living)
+    shared = [tip for tip in tips if tips[tip] > 1 or not _ventured(population, tip, line)]
+    stand = max(shared, key=lambda tip: tips[tip], default=found)
     estimates = weigh(population).estimates
-    if found is None or stand not in estimates or stand in ancestry(population, found):
+    if stand in line or stand not in estimates:
         return found
     return found if better(estimates[found], estimates[stand]) > _CLEARLY else stand
 
@@ -64,10 +70,15 @@ def stepped_aside(population: Population, commit: str) -> bool:
     return commit in population.bases and commit not in population.advanced
 
 
-def _looked(population: Population, commit: str) -> int:
+def looked(population: Population, commit: str) -> int:
     """Trials made from a commit, and from near misses on the way to it, since the last success."""
     looked = len(population.children.get(commit, ()))
     while stepped_aside(population, commit):
         commit = population.candidates[population.bases[commit]].base
         looked += len(population.children[commit]) if stepped_aside(population, commit) else 0
     return looked
+
+
+def _ventured(population: Population, tip: str, line: set[str]) -> bool:
+    """Whether `tip` was come to by stepping aside from the commits of `line`."""
+    return any(stepped_aside(population, commit) for commit in ancestry(population, tip) - line)

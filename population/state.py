@@ -7,7 +7,7 @@ updates in place, so that a long journal folds in linear time. Everyone else rea
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from math import isfinite
-from typing import assert_never
+from typing import TypeAlias, assert_never
 
 from population.records import (
     Adopted,
@@ -33,6 +33,8 @@ from population.records import (
     Usage,
     Verdict,
 )
+
+Combination: TypeAlias = tuple[Operator, frozenset[int]]  # candidates, and what was done with them
 
 
 @dataclass
@@ -97,7 +99,8 @@ class Population:
     commits: dict[str, int] = field(default_factory=dict)  # commit -> its candidate
     hashes: dict[str, str] = field(default_factory=dict)  # genome hash -> commit that first bore it
     bases: dict[str, int] = field(default_factory=dict)  # commits built on -> candidate
-    combined: set[frozenset[int]] = field(default_factory=set)  # candidates put together, or clashed
+    combined: set[Combination] = field(default_factory=set)  # made, or clashed
+    replaced: dict[int, tuple[int, ...]] = field(default_factory=dict)  # candidate -> ideas that gave way
     combining: Combined | None = None  # decided, and not acted on yet
     session: int = 0
     running: int | None = None  # trial number
@@ -145,7 +148,7 @@ class Population:
             candidate = self.candidates[waiting.pop()]
             if candidate.number not in behind:
                 behind.add(candidate.number)
-                made = candidate.combines if candidate.operator == "merge" else ()
+                made = candidate.combines if candidate.operator in ("merge", "venture") else ()
                 waiting += [part for part in made if part in self.tried]
                 waiting += [self.commits[parent] for parent in candidate.parents if parent in self.commits]
                 waiting += [self.commits[candidate.base]] if made else []
@@ -194,7 +197,8 @@ def apply(population: Population, entry: Entry) -> None:
         case Clashed(name, candidates):
             ready = population.lineages[name].ready
             population.lineages[name].ready = [number for number in ready if number not in candidates]
-            population.combined.add(frozenset(candidates))
+            assert population.combining is not None
+            population.combined.add((population.combining.operator, frozenset(candidates)))
             population.combining = None
         case Adopted(name, commit):
             population.lineages[name].tip = commit
@@ -279,12 +283,24 @@ def _propose(population: Population, candidate: Candidate) -> None:
         population.baseline = candidate.commit
     population.hashes.setdefault(candidate.genome_hash, candidate.commit)
     lineage = population.lineages[candidate.lineage]
-    lineage.ready = [number for number in lineage.ready if number not in candidate.combines]
+    gone = candidate.combines
+    if candidate.operator == "mutate" and not gone and (gone := _outdated(population, candidate)):
+        population.replaced[candidate.number] = gone
+    lineage.ready = [number for number in lineage.ready if number not in gone]
     lineage.ready.append(candidate.number)
     lineage.declined = 0
     if population.combining is not None:
-        population.combined |= {frozenset(candidate.combines), frozenset(population.combining.candidates)}
+        together = {candidate.combines, population.combining.candidates}
+        population.combined |= {(candidate.operator, frozenset(some)) for some in together}
         population.combining = None
+
+
+def _outdated(population: Population, new: Candidate) -> tuple[int, ...]:
+    """Ideas of the same lineage that wait and were made from somewhere else, where it stands no more."""
+    lineage = population.lineages[new.lineage]
+    waiting = (population.candidates[number] for number in lineage.ready)
+    ideas = [candidate for candidate in waiting if candidate.operator == "mutate"]
+    return tuple(idea.number for idea in ideas if idea.base not in (new.base, lineage.tip))
 
 
 def _assign(population: Population, assigned: Assigned, at: float) -> None:

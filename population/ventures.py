@@ -1,23 +1,27 @@
 """When to leave the best known commit: ventures from near misses, for what only works in combination.
 
 Some changes cost a little and open a way: others that failed before them work after them. No line that
-takes only what is better ever finds out. So a lineage may step aside onto a near miss, or onto several
-older ones at once, and look around for a few trials. It stays as long as that leads on, everyone follows
-if it comes to be the best there is, and else it comes back. What it found is not lost then, since changes
-are merged by structure. Whether ventures pay is learned like everything else, from those of this run.
+takes only what is better ever finds out. Nor does one that looks around from a single near miss, since few
+of them open anything. So several are put together, a lineage steps aside onto all of them, and looks around
+for some trials. It stays as long as that leads on, and everyone follows once it comes to be the best there
+is; what was of no use is taken out again later (crossing.py). Else it comes back, and since changes are
+merged by structure what it found is not lost. Whether ventures pay is learned like everything else, from
+those of this run.
 """
 
 from random import Random
 from typing import Final
 
 from population import forecasts
+from population.crossing import untried
 from population.evidence import weigh
 from population.records import Adopted, Combined
-from population.sharing import ancestry, stepped_aside
-from population.state import Lineage, Population
+from population.sharing import PATIENCE, ancestry, looked, stepped_aside
+from population.state import Population
 
-_NEAR: Final = 1.0  # sigmas that a change may cost and still be a near miss
-_TOGETHER: Final = 8  # near misses that are carried over to a new tip at once
+_NEAR: Final = 3.0  # sigmas that a change may cost and still be a near miss
+_FEW: Final = 3  # near misses without which a venture is not worth its while
+_TOGETHER: Final = 8  # near misses that are put together
 _EARLY: Final = 15  # trials of a venture that tell whether it paid
 _RATE, _GAIN = 0.4, 4.0  # before the first venture: rate of success, and gain of one in sigmas
 _PRIOR: Final = 8.0  # trials that this counts for
@@ -34,7 +38,7 @@ def forecast(population: Population, rng: Random) -> float:
             roots[commit] = roots[candidate.base]
         elif stepped_aside(population, commit):
             roots[commit] = commit
-            trials[commit] = [population.tried[number]] if candidate.operator == "merge" else []
+            trials[commit] = [population.tried[number]] if candidate.operator == "venture" else []
         else:
             continue
         early = population.children.get(commit, [])[:_EARLY]
@@ -45,32 +49,52 @@ def forecast(population: Population, rng: Random) -> float:
     return forecasts.forecast(found, _RATE, _GAIN, _PRIOR, rng).sampled
 
 
-def venturer(population: Population, leader: str) -> Lineage | None:
-    """The lineage that is away from `leader`, the commit everyone builds on, if one is."""
-    line = ancestry(population, leader)
-    return next((lineage for lineage in population.living if lineage.tip not in line), None)
+def settled(population: Population, leader: str) -> bool:
+    """Whether no venture led to `leader`, or else nothing more is expected of looking around from there."""
+    ventured = any(stepped_aside(population, commit) for commit in ancestry(population, leader))
+    return not ventured or looked(population, leader) >= PATIENCE
 
 
 def venture(population: Population, leader: str, lineage: str) -> Adopted | Combined | None:
-    """The next step of a new venture: onto a near miss, or to carry older ones over to `leader`."""
-    if near := _near_misses(population, {leader}):
-        return Adopted(lineage, population.candidates[near[0]].commit, "to look around from a near miss")
-    chosen = _near_misses(population, ancestry(population, leader))[:_TOGETHER]
-    while chosen and frozenset(chosen) in population.combined:
-        chosen = chosen[: len(chosen) // 2]
-    if len(chosen) < 2:
+    """The next step of a new venture: to put near misses together, or onto what that came to."""
+    if (ready := _prepared(population, leader)) is not None:
+        return Adopted(lineage, ready, "to look around from near misses")
+    near = _near_misses(population, leader)
+    chosen = untried(population, "venture", near[:_TOGETHER]) if len(near) >= _FEW else ()
+    if not chosen:
         return None
-    return Combined(lineage, leader, tuple(chosen), "merge", "near misses, which may open a way together")
+    only = population.candidates[chosen[0]]
+    if len(chosen) == 1 and only.base == leader:
+        return Adopted(lineage, only.commit, "to look around from a near miss")
+    return Combined(lineage, leader, chosen, "venture", "near misses, which may open a way together")
 
 
-def _near_misses(population: Population, bases: set[str]) -> list[int]:
-    """Candidates tried from some bases that cost little and that nobody has built on, the best first."""
+def _prepared(population: Population, leader: str) -> str | None:
+    """Near misses that were put together on `leader`, unless they cost too much."""
+    effects = weigh(population).effects
+    for commit in population.children.get(leader, ()):
+        candidate = population.candidates[population.commits[commit]]
+        if (
+            candidate.operator == "venture"
+            and commit not in population.bases
+            and candidate.number in effects
+            and effects[candidate.number].mean < _NEAR * len(candidate.combines)
+        ):
+            return commit
+    return None
+
+
+def _near_misses(population: Population, leader: str) -> tuple[int, ...]:
+    """Single changes that cost little and that nobody has built on, the best first."""
+    line = [population.candidates[population.bases[commit]] for commit in ancestry(population, leader)]
+    ventures = [one for one in population.candidates.values() if one.operator == "venture"]
+    taken = {part for candidate in (*line, *ventures) for part in candidate.combines}
     near = [
         (effect.mean, number)
         for number, effect in weigh(population).effects.items()
-        if (candidate := population.candidates[number]).base in bases
+        if effect.mean < _NEAR
+        and number not in taken
+        and (candidate := population.candidates[number]).operator == "mutate"
         and candidate.commit not in population.bases
-        and effect.mean < _NEAR * max(1, len(candidate.combines))
-        and candidate.operator != "ablate"
     ]
-    return [number for _, number in sorted(near)]
+    return tuple(number for _, number in sorted(near))

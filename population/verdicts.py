@@ -12,7 +12,7 @@ from population.records import Verdict
 from population.state import Population, Trial
 from trainer.outcome import cause, status
 
-KEEP: Final = 0.7  # probability of being a gain at which a change advances
+KEEP: Final = 0.65  # probability of being a gain at which a change advances
 TIE: Final = 0.5  # probability of being no loss at which a simpler genome does
 
 

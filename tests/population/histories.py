@@ -44,7 +44,7 @@ T = TypeVar("T")
 
 HEAD = "f" * 40
 BASE = f"{1:040x}"  # the first candidate's commit, which is the baseline
-CROSSINGS: tuple[Operator, ...] = ("merge", "ablate")
+CROSSINGS: tuple[Operator, ...] = ("merge", "ablate", "venture")
 _PAUSES = st.sampled_from([0.0, 0.25, 10.0])
 SCORES = st.integers(0, 64).map(lambda n: 0.9375 + n / 1024)
 OUTCOMES: st.SearchStrategy[Outcome] = st.one_of(

@@ -17,6 +17,7 @@ from population.policy import POLICIES, PolicyName
 from population.proposers import Request
 from population.records import (
     Adopted,
+    Candidate,
     Clashed,
     Combined,
     Completed,
@@ -78,7 +79,7 @@ def test_the_control_arms_do_nothing_but_try_what_was_thought_of(tmp_path: Path,
     run = Shelved(tmp_path, policy, trials=30, train=KNOBS)
     population = run.searched(rugged)
     kinds = Counter(type(event) for event in events_of(run.folder))
-    assert not {Combined, Adopted, Pruned} & kinds.keys()
+    assert not {Combined, Adopted, Pruned} & kinds.keys() and not population.replaced
     assert not [trial for trial in population.trials.values() if trial.again]
     assert {trial.verdict for trial in population.trials.values()} == {"advance", "discard"}
     for trial in list(population.trials.values())[1:]:
@@ -231,15 +232,34 @@ def test_a_score_that_is_not_a_number_stops_the_run_rather_than_enter_the_journa
     assert not [event for event in events_of(folder) if isinstance(event, Finished)]
 
 
+class Slow(Inline):
+    """Machines where minds take so long that a trial ends before they answer."""
+
+    def wait(self, timeout_s: float) -> Message | None:
+        if self._order is None:
+            return super().wait(timeout_s)
+        waiting, self._requests = self._requests, deque()
+        message = super().wait(timeout_s)
+        self._requests = waiting
+        return message
+
+
 @pytest.fixture
 def eventful(tmp_path: Path) -> Shelved:
-    """A short run in which lineages adopted, combined and clashed."""
+    """A short run in which lineages adopted, combined and clashed, and in which ideas came late."""
     for seed in range(50):
         run = Shelved(tmp_path / str(seed), trials=9, seed=seed, train=KNOBS, proposers=TINKER)
-        run.searched(rugged)
-        if {Adopted, Combined, Clashed} <= {type(event) for event in events_of(run.folder)}:
+        with run.begun(machines=Slow(rugged), patience_s=0.0) as search:
+            search.run()
+        kinds = {type(event) for event in events_of(run.folder)}
+        if kinds >= {Adopted, Combined, Clashed} and _rebased(search.population):
             return run
     raise AssertionError("no run of fifty was eventful")
+
+
+def _rebased(population: Population) -> list[Candidate]:
+    """Ideas that were put on a tip which had moved while they were thought of."""
+    return [c for c in population.candidates.values() if c.operator == "mutate" and c.combines]
 
 
 def test_a_run_cut_between_any_two_events_resumes_to_its_end(eventful: Shelved) -> None:
@@ -266,18 +286,6 @@ def test_what_was_to_be_combined_when_a_run_was_cut_off_is_combined_when_it_resu
         assert _timeless(after[0]) == _timeless(events[n])
 
 
-class Slow(Inline):
-    """Machines where minds take so long that a trial ends before they answer."""
-
-    def wait(self, timeout_s: float) -> Message | None:
-        if self._order is None:
-            return super().wait(timeout_s)
-        waiting, self._requests = self._requests, deque()
-        message = super().wait(timeout_s)
-        self._requests = waiting
-        return message
-
-
 @pytest.mark.parametrize("policy", ["promise", "greedy", "round-robin"])
 def test_an_idea_that_took_long_is_compared_with_what_it_was_made_from(
     tmp_path: Path, policy: PolicyName
@@ -291,9 +299,7 @@ def test_an_idea_that_took_long_is_compared_with_what_it_was_made_from(
 
 def test_what_was_rebased_has_the_change_and_what_was_proven_meanwhile(eventful: Shelved) -> None:
     population, shelf = replay(read(eventful.folder.journal)), eventful.shelf
-    rebased = [c for c in population.candidates.values() if c.operator == "mutate" and c.combines]
-    assert rebased
-    for new in rebased:
+    for new in _rebased(population):
         old = population.candidates[new.combines[0]]
         changed = knobs(shelf.text(old.commit)).items() - knobs(shelf.text(old.base)).items()
         assert dict(knobs(shelf.text(new.base))) | dict(changed) == knobs(shelf.text(new.commit))

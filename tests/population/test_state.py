@@ -75,6 +75,7 @@ def test_every_candidate_waits_was_tried_or_was_dropped(entries: list[Entry]) ->
     waiting = [number for lineage in population.lineages.values() for number in lineage.ready]
     gone = [e.event.candidates for e in entries if isinstance(e.event, Clashed)]
     gone += [e.event.candidate.combines for e in entries if isinstance(e.event, Proposed)]
+    gone += population.replaced.values()
     dropped = {number for numbers in gone for number in numbers} - population.tried.keys()
     assert sorted([*waiting, *population.tried, *dropped]) == sorted(population.candidates)
 
@@ -275,14 +276,40 @@ def test_a_rebased_candidate_takes_the_place_of_the_old_one() -> None:
     rebased = Proposed(candidate(3, "l1", (BASE,), combines=(2,)))
     population = opened(*SCORED, SECOND, asked, rebased)
     assert population.lineages["l1"].ready == [3]
-    assert population.combining is None and frozenset({2}) in population.combined
+    assert population.combining is None and ("mutate", frozenset({2})) in population.combined
 
 
 def test_a_clash_drops_the_candidate_that_waited() -> None:
     asked = Combined("l1", BASE, (2,), "mutate", "its tip has moved")
     population = opened(*SCORED, SECOND, asked, Clashed("l1", (2,), "the same things"))
     assert population.lineages["l1"].ready == []
-    assert population.combining is None and frozenset({2}) in population.combined
+    assert population.combining is None and ("mutate", frozenset({2})) in population.combined
+
+
+def test_an_idea_made_before_the_tip_moved_gives_way_to_one_made_after() -> None:
+    moved = [*SCORED, OTHER, SECOND, *trial(2, Completed(0.75), "advance")]
+    outdated = Proposed(candidate(3, "l2", (BASE,)))
+    population = opened(*moved, outdated, Adopted("l2", BETTER, "a win"))
+    assert population.lineages["l2"].ready == [3]
+    apply(population, Entry(population.entries + 1, 9.0, Proposed(candidate(4, "l2", (BETTER,)))))
+    assert population.lineages["l2"].ready == [4] and population.replaced == {4: (3,)}
+
+
+def test_an_idea_that_comes_late_does_not_replace_one_for_where_the_lineage_stands() -> None:
+    moved = [*SCORED, OTHER, SECOND, *trial(2, Completed(0.75), "advance"), Adopted("l2", BETTER, "a win")]
+    population = opened(
+        *moved, Proposed(candidate(3, "l2", (BETTER,))), Proposed(candidate(4, "l2", (BASE,)))
+    )
+    assert population.lineages["l2"].ready == [3, 4] and not population.replaced
+
+
+def test_a_combination_that_waits_does_not_give_way_to_an_idea() -> None:
+    near = [*SCORED, SECOND, *trial(2, Completed(1.0), "discard")]
+    asked = Combined("l1", BASE, (2,), "venture", "near misses")
+    made = Proposed(candidate(3, "l1", (BASE,), "venture", combines=(2,)))
+    aside = Adopted("l1", BETTER, "to look around")
+    population = opened(*near, asked, made, aside, Proposed(candidate(4, "l1", (BETTER,))))
+    assert population.lineages["l1"].ready == [3, 4] and not population.replaced
 
 
 def test_what_fits_of_a_combination_is_remembered_like_all_of_it() -> None:
@@ -291,7 +318,7 @@ def test_what_fits_of_a_combination_is_remembered_like_all_of_it() -> None:
     asked = Combined("l1", BASE, (1, 2, 3), "merge", "a crossing")
     fits = Proposed(candidate(4, "l1", (BASE, BETTER), "merge", base=BASE, combines=(2, 3)))
     population = opened(*SCORED, *more, *tried, asked, fits)
-    assert population.combined == {frozenset({2, 3}), frozenset({1, 2, 3})}
+    assert population.combined == {("merge", frozenset({2, 3})), ("merge", frozenset({1, 2, 3}))}
 
 
 def test_an_adopted_commit_is_a_tip_and_a_base_and_no_advance() -> None:

@@ -222,7 +222,8 @@ def _wins(story: Story, candidate: Candidate, score: float) -> None:
 
 
 def _together(story: Story, dice: Random, lineage: str, tip: float, parts: list[Candidate]) -> None:
-    if frozenset(part.number for part in parts) in story.population.combined or dice.random() < 0.2:
+    made = "merge", frozenset(part.number for part in parts)
+    if made in story.population.combined or dice.random() < 0.2:
         story.clashes(lineage, *parts)
     elif dice.random() < 0.5:
         _wins(story, story.combines(lineage, *parts), tip - dice.uniform(0.005, 0.02))
