@@ -139,8 +139,8 @@ class _Grove:
 
 
 def combined(population: Population, trial: Trial) -> str:
-    """The trials whose changes a merge brought together: `12+15 `; nothing for any other candidate."""
-    if trial.candidate.operator != "merge":
+    """The trials whose changes were put together: `12+15 `; nothing for any other candidate."""
+    if trial.candidate.operator not in ("merge", "venture"):
         return ""
     tried = [population.tried[number] for number in trial.candidate.combines if number in population.tried]
     return f"{'+'.join(map(str, tried))} " if tried else ""

@@ -4,8 +4,8 @@ Pure. Lower scores are better, so the difference behind a score is an improvemen
 without a score is told with its cause and never with a number. Where there is little room the reason gives
 way first, then the space between the columns and the lineage's name, and only then the idea.
 
-That a proven win spreads to all lineages, and that what waits for the GPU is rebased onto it, follows from
-the verdict that was told, and is not told again.
+That a proven win spreads to all lineages, and that what was thought of before is rebased onto it, follows
+from the verdict that was told, and is not told again.
 """
 
 from typing import assert_never

@@ -119,13 +119,13 @@ class Story:
         self.happens(judged)
         return judged
 
-    def combines(self, lineage: str, *parts: Candidate) -> Candidate:
+    def combines(self, lineage: str, *parts: Candidate, operator: Operator = "merge") -> Candidate:
         """The changes of some candidates together, on top of the lineage's tip."""
         tip = self.population.lineages[lineage].tip
         numbers = tuple(part.number for part in parts)
-        self.happens(Combined(lineage, tip, numbers, "merge", "since none is proven alone"))
+        self.happens(Combined(lineage, tip, numbers, operator, "since none is proven alone"))
         idea = "together: " + "; ".join(part.idea for part in parts)
-        return self.proposes(lineage, idea, "merge", (tip, parts[-1].commit), numbers)
+        return self.proposes(lineage, idea, operator, (tip, parts[-1].commit), numbers)
 
     def clashes(self, lineage: str, *parts: Candidate) -> Clashed:
         tip = self.population.lineages[lineage].tip

@@ -11,7 +11,7 @@ from rich.cells import cell_len
 from rich.console import Console
 from synthetic_runs import BASELINE, Story, ended, searched
 
-from population.records import Crashed, Pruned, TimedOut
+from population.records import Crashed, Operator, Pruned, TimedOut
 from population.state import Population, replay
 from results.report import report
 from results.tree_text import commit_tree
@@ -109,10 +109,11 @@ def test_what_is_unproven_or_measured_again_is_counted_apart_from_what_was_dropp
     assert "(from 2 repeats)" in printed(story.population)
 
 
-def test_a_merge_names_the_trials_it_brought_together() -> None:
+@pytest.mark.parametrize("operator", ["merge", "venture"])
+def test_what_was_put_together_names_the_trials_it_came_from(operator: Operator) -> None:
     story = Story().begins("cedar")
     one, other = story.doubts("cedar", "lift DEPTH", 2.72), story.doubts("cedar", "lift HEADS", 2.72)
-    story.measures(story.combines("cedar", one, other), 2.4, "advance")
+    story.measures(story.combines("cedar", one, other, operator=operator), 2.4, "advance")
     text = "cedar  2+3 together: lift DEPTH; lift HEADS"
     assert drawn(story.population)[-1].endswith(text)
     assert "2+3 together: lift DEPTH; lift HEADS" in printed(story.population).partition("the way to")[2]
