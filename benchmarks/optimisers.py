@@ -19,9 +19,9 @@ import optuna
 from optuna.samplers import BaseSampler, CmaEsSampler, RandomSampler, TPESampler
 
 from benchmarks.world import World
-from population.expressions import parse
 from population.genome import Choices, Constant, Interval, constants, holds, rewrite, skeleton
 from population.records import Completed, Knob
+from population.structure.expressions import parse
 
 Start: TypeAlias = dict[str, int | float | str]  # optuna's parameters of the first genome
 MakeSampler: TypeAlias = Callable[[int, Start], BaseSampler]

@@ -10,8 +10,8 @@ import math
 from msgspec import Struct
 
 from population.evidence import Estimate, best, weigh
-from population.scores import Scores
 from population.state import Population
+from population.weighing.scores import Scores
 
 
 class Claim(Struct, frozen=True):

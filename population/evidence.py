@@ -9,10 +9,10 @@ import math
 
 from msgspec import Struct
 
-from population.effects import Effect, Effects, normal
-from population.posteriors import Estimate, Tree
-from population.scores import Scores
 from population.state import Population
+from population.weighing.effects import Effect, Effects, normal
+from population.weighing.posteriors import Estimate, Tree
+from population.weighing.scores import Scores
 
 __all__ = ["Estimate", "Evidence", "best", "better", "known", "weigh"]
 

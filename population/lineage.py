@@ -7,9 +7,9 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from population import genome
-from population.expressions import parse
 from population.proposers import NoIdea, Proposer, Reply, Request
 from population.records import Knob, Thought
+from population.structure.expressions import parse
 
 
 class Draft(Struct, frozen=True, tag="draft"):

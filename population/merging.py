@@ -15,9 +15,9 @@ from typing import Literal, TypeAlias
 
 from msgspec import Struct
 
-from population.alignment import Edit, edit_of
-from population.outline import DOCSTRING, Body, Piece, Unit, joined, outline
-from population.statements import mixed, statement, words
+from population.structure.alignment import Edit, edit_of
+from population.structure.outline import DOCSTRING, Body, Piece, Unit, joined, outline
+from population.structure.statements import mixed, statement, words
 
 Side: TypeAlias = Literal["ours", "theirs"]
 Outline: TypeAlias = tuple[Piece, ...]

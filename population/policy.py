@@ -18,10 +18,10 @@ from typing import TypeAlias, assert_never
 
 from population.assigning import FIRST_SEED, first, fresh, soonest
 from population.horizon import trials_left
-from population.promise import Step, promised
+from population.promising.promise import Step, promised
+from population.promising.sharing import sharing
 from population.records import Ended, Judged
 from population.rules import POLICIES, Facts, PolicyName, Rules
-from population.sharing import sharing
 from population.state import Lineage, Population
 from population.verdicts import told, verdict
 

@@ -22,13 +22,13 @@ from typing import Final, Literal, TypeAlias
 
 import numpy as np
 
-from population.expressions import parse
 from population.genome import Variants, constants, holds, rewrite, skeleton
 from population.proposers import NoIdea, Proposal, Request
 from population.proposers.lessons import Array, Factors, Lessons, expected_gain, factors, learn
 from population.proposers.samplers import GENERATION, Suggest, cma, tpe
 from population.proposers.space import Axis, axes
 from population.records import Knob
+from population.structure.expressions import parse
 
 Sampler: TypeAlias = Literal["tpe", "cma"]
 Setting: TypeAlias = dict[str, Knob]  # the knobs that a candidate moves, with their new values

@@ -7,7 +7,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from population.expressions import Unknown, evaluate, literal, parse
 from population.genome import (
     Choices,
     Fixed,
@@ -23,6 +22,7 @@ from population.genome import (
     rewrite,
     skeleton,
 )
+from population.structure.expressions import Unknown, evaluate, literal, parse
 
 GENOME = '''"""A small genome: ü."""
 import torch

@@ -4,9 +4,9 @@ import math
 
 import pytest
 
-from population.finals import finals
 from population.horizon import trials_left
 from population.policy import Facts, Rules
+from population.promising.finals import finals
 from population.records import Assigned, Completed, Ended, Finished, Usage
 from population.state import Population
 from tests.population.stories import SIGMA, Story

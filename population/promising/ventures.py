@@ -12,11 +12,11 @@ those of this run.
 from random import Random
 from typing import Final
 
-from population import forecasts
-from population.crossing import untried
 from population.evidence import weigh
+from population.promising import forecasts
+from population.promising.crossing import untried
+from population.promising.sharing import PATIENCE, ancestry, looked, stepped_aside
 from population.records import Adopted, Combined
-from population.sharing import PATIENCE, ancestry, looked, stepped_aside
 from population.state import Population
 
 _NEAR: Final = 3.0  # sigmas that a change may cost and still be a near miss

@@ -4,8 +4,8 @@ import pytest
 from msgspec.structs import replace
 
 from population.policy import Decision, Rules
+from population.promising.sharing import PATIENCE, leading
 from population.records import Adopted, Assigned, Clashed, Combined, Crashed, Ended, Finished, Usage
-from population.sharing import PATIENCE, leading
 from tests.population.stories import ROOT, Story
 
 ALL = [1, 2, 4]

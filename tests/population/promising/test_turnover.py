@@ -4,6 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from population.evidence import best
+from population.promising.turnover import Pair, turnover
 from population.records import (
     Assigned,
     Completed,
@@ -17,7 +18,6 @@ from population.records import (
     Usage,
 )
 from population.state import Population, apply, replay
-from population.turnover import Pair, turnover
 from tests.population.histories import BASE, HEAD, candidate, histories, started
 
 SIGMA = 0.006

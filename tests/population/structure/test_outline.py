@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from population.expressions import parse
-from population.outline import Body, Piece, joined, outline
+from population.structure.expressions import parse
+from population.structure.outline import Body, Piece, joined, outline
 
-TRAIN = (Path(__file__).parents[2] / "trainer" / "train.py").read_text()
+TRAIN = (Path(__file__).parents[3] / "trainer" / "train.py").read_text()
 
 LINES = """A = 1|B = '''|'''|    c(1)  # ü|if x:|else:|elif y: pass|    # deep|# flat||@d|def f(a,|      b):|
 class C:|try:|except E:|G = 3 \\|match x:|    case [y, *z]:|        pass|async def g():|D = (|)|    ]|

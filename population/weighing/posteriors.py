@@ -16,7 +16,9 @@ from typing import Final
 import numpy as np
 from msgspec import Struct
 
-from population.effects import (
+from population.records import Candidate
+from population.state import Population
+from population.weighing.effects import (
     Array,
     Effect,
     Effects,
@@ -28,9 +30,7 @@ from population.effects import (
     summaries,
     summary,
 )
-from population.records import Candidate
-from population.scores import Scores
-from population.state import Population
+from population.weighing.scores import Scores
 
 _SURPRISE: Final = 0.25  # how often changes made together do not add up
 _WINDOW: Final = 40  # latest commits that were built on, whose children are judged

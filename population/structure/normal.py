@@ -10,8 +10,8 @@ import hashlib
 from collections.abc import Mapping
 from typing import Final
 
-from population.expressions import Unknown, evaluate, parse
 from population.records import Knob
+from population.structure.expressions import Unknown, evaluate, parse
 
 _NO_MEANING: Final = frozenset(("ctx", "kind", "type_comment"))
 

@@ -2,10 +2,10 @@
 
 from typing import Final
 
-from population.forecasts import record
 from population.names import lineage_name
+from population.promising.forecasts import record
+from population.promising.sharing import leading
 from population.records import Founded, Pruned
-from population.sharing import leading
 from population.state import Lineage, Population
 
 _FAIR: Final = 8  # trials a lineage has before it can be pruned

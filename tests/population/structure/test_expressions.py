@@ -4,8 +4,8 @@ import time
 
 import pytest
 
-from population.expressions import Unknown, literal
 from population.genome import constants, holds, knobs, parse_range
+from population.structure.expressions import Unknown, literal
 
 
 @pytest.mark.parametrize(

@@ -9,17 +9,17 @@ to know beforehand what kind of landscape it is.
 from random import Random
 from typing import TypeAlias
 
-from population import ventures
 from population.assigning import again, first, fresh, soonest
-from population.crossing import crossing
-from population.finals import champion, finalist, finals
-from population.forecasts import Forecast, forecasts
 from population.horizon import trials_left
+from population.promising import ventures
+from population.promising.crossing import crossing
+from population.promising.finals import champion, finalist, finals
+from population.promising.forecasts import Forecast, forecasts
+from population.promising.sharing import PATIENCE, leading, venturer
+from population.promising.turnover import turnover
 from population.records import Adopted, Assigned, Combined, Founded, Pruned
 from population.rules import Facts, Rules
-from population.sharing import PATIENCE, leading, venturer
 from population.state import Lineage, Population
-from population.turnover import turnover
 
 Step: TypeAlias = Adopted | Assigned | Combined | Founded | Pruned
 

@@ -7,9 +7,9 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
-from population.alignment import Edit, edit_of
-from population.normal import normal_hash
-from population.outline import Body, Part, Unit, joined
+from population.structure.alignment import Edit, edit_of
+from population.structure.normal import normal_hash
+from population.structure.outline import Body, Part, Unit, joined
 
 
 def statement(base: Unit, ours: Unit, theirs: Unit) -> str | None:

@@ -11,8 +11,8 @@ from typing import Final
 from msgspec import Struct
 
 from population.evidence import weigh
+from population.promising.sharing import ancestry
 from population.records import Operator
-from population.sharing import ancestry
 from population.state import Population
 
 _MOST: Final = 4  # changes tried together

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from population.effects import GRID, Array, Effect, Effects, joint, likelihood, summary
+from population.weighing.effects import GRID, Array, Effect, Effects, joint, likelihood, summary
 
 DIFFERENCES = st.floats(-100, 100)
 NOISES = st.floats(0.2, 3.0)

@@ -17,9 +17,9 @@ from typing import Final, TypeAlias
 
 from msgspec import Struct, structs
 
-from population.bindings import bindings, names_in
-from population.expressions import parse
-from population.normal import docstring
+from population.structure.bindings import bindings, names_in
+from population.structure.expressions import parse
+from population.structure.normal import docstring
 
 DOCSTRING, FUTURE, STATEMENT, END = range(4)  # ranks: what comes before what in a body, if it is there
 

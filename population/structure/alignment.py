@@ -7,7 +7,7 @@ from itertools import pairwise
 
 from msgspec import Struct
 
-from population.outline import Body, Unit
+from population.structure.outline import Body, Unit
 
 
 class Hunk(Struct, frozen=True):

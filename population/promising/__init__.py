@@ -1,0 +1,1 @@
+"""The policy `promise`, and each of the moves it chooses from."""

@@ -1,0 +1,1 @@
+"""Noise, effects and posteriors: what evidence.py is made of."""
