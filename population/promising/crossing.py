@@ -11,7 +11,7 @@ from typing import Final
 from msgspec import Struct
 
 from population.evidence import weigh
-from population.promising.sharing import ancestry
+from population.promising.lines import ancestry, stepped_aside
 from population.records import Operator
 from population.state import Population
 
@@ -49,6 +49,20 @@ def crossing(population: Population, tip: str, settled: bool) -> Crossing | None
     idle = [(-effects[part].mean, part) for part in parts if part in effects and effects[part].mean > _LEAST]
     found = [_chosen(population, "merge", near), _chosen(population, "ablate", idle) if settled else None]
     return max((one for one in found if one is not None), key=lambda one: one.gain, default=None)
+
+
+def idle(population: Population, tip: str, leader: str) -> tuple[int, ...]:
+    """Near misses to take out of the venture that led to `tip`, before it is given up.
+
+    Without them what it found may be better than `leader`. None where it found nothing, or all was tried.
+    """
+    line = ancestry(population, tip) - ancestry(population, leader)
+    steps = [population.candidates[population.bases[commit]] for commit in line]
+    if not any(step.operator == "mutate" and not stepped_aside(population, step.commit) for step in steps):
+        return ()
+    gone = {part for step in steps if step.operator == "ablate" for part in step.combines}
+    aside = [step for step in steps if step.operator == "venture"]
+    return untried(population, "ablate", tuple(p for s in aside for p in s.combines if p not in gone))
 
 
 def untried(population: Population, operator: Operator, candidates: tuple[int, ...]) -> tuple[int, ...]:

@@ -12,9 +12,10 @@ from typing import TypeAlias
 from population.assigning import again, first, fresh, soonest
 from population.horizon import trials_left
 from population.promising import ventures
-from population.promising.crossing import crossing
+from population.promising.crossing import crossing, idle
 from population.promising.finals import champion, finalist, finals
 from population.promising.forecasts import Forecast, forecasts
+from population.promising.lines import looked
 from population.promising.sharing import PATIENCE, leading, venturer
 from population.promising.turnover import turnover
 from population.records import Adopted, Assigned, Combined, Founded, Pruned
@@ -48,6 +49,9 @@ def _searched(population: Population, rules: Rules, facts: Facts, left: float) -
     assert leader is not None, "the baseline has a score"
     away, settled = venturer(population, leader), ventures.settled(population, leader)
     home = {name: found for name, found in believed.items() if away is None or name != away.name}
+    if away is not None and looked(population, away.tip) >= PATIENCE:
+        parts = idle(population, away.tip, leader)
+        return Combined(away.name, away.tip, parts, "ablate", "what its way was found without")
     hope, aside = _mean(home), ventures.forecast(population, rng)
     if crossed := _crossed(population, leader, max(hope, aside), settled or left <= PATIENCE):
         return crossed

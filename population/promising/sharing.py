@@ -8,6 +8,8 @@ from collections import Counter
 from typing import Final
 
 from population.evidence import best, better, weigh
+from population.promising.crossing import idle
+from population.promising.lines import ancestry, looked, stepped_aside
 from population.records import Adopted
 from population.state import Lineage, Population
 
@@ -26,7 +28,7 @@ def sharing(population: Population) -> Adopted | None:
             continue
         if lineage is not away:
             return Adopted(lineage.name, leader, f"proven by {idea.lineage}: {idea.idea}")
-        if looked(population, lineage.tip) >= PATIENCE:
+        if looked(population, lineage.tip) >= PATIENCE and not idle(population, lineage.tip, leader):
             return Adopted(lineage.name, leader, f"back to what {idea.lineage} proved: {idea.idea}")
     return None
 
@@ -54,29 +56,6 @@ def leading(population: Population) -> str | None:
     if stand in line or stand not in estimates:
         return found
     return found if better(estimates[found], estimates[stand]) > _CLEARLY else stand
-
-
-def ancestry(population: Population, commit: str) -> set[str]:
-    """A commit that lineages build on, and those it was built on."""
-    found: set[str] = set()
-    while commit in population.bases and commit not in found:
-        found.add(commit)
-        commit = population.candidates[population.bases[commit]].base
-    return found
-
-
-def stepped_aside(population: Population, commit: str) -> bool:
-    """Whether a base is a near miss that was stepped aside to, rather than having advanced."""
-    return commit in population.bases and commit not in population.advanced
-
-
-def looked(population: Population, commit: str) -> int:
-    """Trials made from a commit, and from near misses on the way to it, since the last success."""
-    looked = len(population.children.get(commit, ()))
-    while stepped_aside(population, commit):
-        commit = population.candidates[population.bases[commit]].base
-        looked += len(population.children[commit]) if stepped_aside(population, commit) else 0
-    return looked
 
 
 def _ventured(population: Population, tip: str, line: set[str]) -> bool:

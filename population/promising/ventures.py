@@ -3,10 +3,10 @@
 Some changes cost a little and open a way: others that failed before them work after them. No line that
 takes only what is better ever finds out. Nor does one that looks around from a single near miss, since few
 of them open anything. So several are put together, a lineage steps aside onto all of them, and looks around
-for some trials. It stays as long as that leads on, and everyone follows once it comes to be the best there
-is; what was of no use is taken out again later (crossing.py). Else it comes back, and since changes are
-merged by structure what it found is not lost. Whether ventures pay is learned like everything else, from
-those of this run.
+for some trials. It stays as long as that leads on. Then what was of no use is taken out again (crossing.py),
+and everyone follows once what is left is the best there is. Else it comes back, and since changes are merged
+by structure what it found is not lost. Whether ventures pay is learned like everything else, from those of
+this run.
 """
 
 from random import Random
@@ -15,7 +15,8 @@ from typing import Final
 from population.evidence import weigh
 from population.promising import forecasts
 from population.promising.crossing import untried
-from population.promising.sharing import PATIENCE, ancestry, looked, stepped_aside
+from population.promising.lines import ancestry, looked, stepped_aside
+from population.promising.sharing import PATIENCE
 from population.records import Adopted, Combined
 from population.state import Population
 

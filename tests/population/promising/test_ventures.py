@@ -108,8 +108,31 @@ def test_a_success_on_the_way_keeps_it_there_for_as_long_again() -> None:
     assert isinstance(alone, Combined) and alone.candidates == (better.candidate,)
     clash(story, alone)
     assert looked(story, PATIENCE, sigmas=9.0) == {aside.lineage}
-    back = turn(story)
+    without: list[set[int]] = []
+    while isinstance(back := turn(story), Combined):
+        assert (back.lineage, back.onto, back.operator) == (aside.lineage, story.tip(aside.lineage), "ablate")
+        without.append(set(back.candidates))
+        clash(story, back)
+    assert without == [{2, 3, 4}, {2}, {3}, {4}]
     assert isinstance(back, Adopted) and (back.lineage, back.commit) == (aside.lineage, ROOT.commit)
+
+
+def test_a_way_that_does_without_some_near_misses_is_followed_if_it_is_better_then() -> None:
+    story, _ = begun(4, cost=7.0)
+    better = turn(story)
+    assert isinstance(better, Assigned) and story.finish(better.trial, -4.0).verdict == "advance"
+    alone = turn(story)
+    assert isinstance(alone, Combined)
+    clash(story, alone)
+    looked(story, PATIENCE, sigmas=9.0)
+    asked = turn(story)
+    assert isinstance(asked, Combined) and asked.operator == "ablate"
+    number = story.propose(asked.lineage, asked.onto, asked.operator, asked.candidates)
+    trial = turn(story)
+    assert isinstance(trial, Assigned) and trial.candidate == number
+    assert story.finish(trial.trial, -12.0).verdict == "advance"
+    moves = [story.decide() for _ in range(3)]
+    assert all(isinstance(move, Adopted) and move.commit == story.commit(number) for move in moves)
 
 
 @pytest.mark.parametrize("lineages", ALL)
