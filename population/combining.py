@@ -1,8 +1,8 @@
 """What a decision to combine comes to: a candidate with the changes that fit together, or a clash.
 
-Changes are put on top of a commit one by one, in the order of the decision, and one that clashes with those
-before it is left out. Which fit is decided first, by reading genomes alone; only what becomes a candidate is
-committed, and nothing else is touched.
+Changes are put on top of a commit one by one, the best proven first. Where one clashes with what is there
+already it gives way: what else it does is kept, and if that is nothing it is left out. Which fit is decided
+first, by reading genomes alone; only what becomes a candidate is committed, and nothing else is touched.
 """
 
 from collections.abc import Callable, Sequence
@@ -57,8 +57,8 @@ def fitted(population: Population, asked: Combined, genome_at: Callable[[str], s
         change = population.candidates[number]
         before, after = genome_at(change.base), genome_at(change.commit)
         ablates = asked.operator == "ablate"
-        merged = merge(after, genome, before) if ablates else merge(before, genome, after)
-        if isinstance(merged, Conflict):
+        merged = merge(after, genome, before) if ablates else merge(before, genome, after, prefer="ours")
+        if isinstance(merged, Conflict) or merged.text == genome:
             continue
         merges = not ablates and number in population.tried and _is_apart(population, asked, change, steps)
         genome = merged.text

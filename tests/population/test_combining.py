@@ -88,6 +88,14 @@ def test_a_change_that_clashes_with_those_before_it_is_left_out() -> None:
     assert bench.knobs(made) == {"A": 2, "B": 2, "C": 1}
 
 
+def test_where_changes_clash_the_first_has_its_way_and_the_rest_of_the_other_is_kept() -> None:
+    bench = Bench()
+    proven, other = bench.change(A=2), bench.change(A=3, C=2)
+    made = bench.combine("merge", bench.baseline, proven, other)
+    assert isinstance(made, Candidate) and made.combines == (proven.number, other.number)
+    assert bench.knobs(made) == {"A": 2, "B": 1, "C": 2}
+
+
 def test_one_change_alone_is_no_combination_of_several() -> None:
     bench = Bench()
     one, other = bench.change(A=2), bench.change(A=3)
