@@ -10,9 +10,8 @@ from population.records import Assigned
 from population.rules import Facts, Rules
 from population.state import Lineage, Population
 
-FIRST_SEED: Final = (
-    1  # every first trial runs with the same seed: paired seeds halve the noise of a comparison
-)
+# Every first trial runs with the same seed: paired seeds halve the noise of a comparison.
+FIRST_SEED: Final = 1
 
 
 def first(population: Population, candidate: int, reason: str) -> Assigned:
@@ -28,11 +27,12 @@ def again(population: Population, candidate: int, reason: str) -> Assigned:
 
 def soonest(population: Population, rules: Rules, facts: Facts) -> list[Lineage]:
     """Lineages that have a candidate, or are still thinking and worth a moment's wait."""
-    return [
-        line
-        for line in population.living
-        if line.ready or facts.thinking.get(line.name, rules.patience_s) < rules.patience_s
-    ]
+    return [line for line in population.living if line.ready or is_thinking(line, rules, facts)]
+
+
+def is_thinking(lineage: Lineage, rules: Rules, facts: Facts) -> bool:
+    """Whether the lineage was asked so lately that its idea is worth waiting for."""
+    return facts.thinking.get(lineage.name, rules.patience_s) < rules.patience_s
 
 
 def fresh(population: Population, lineage: Lineage) -> int | None:

@@ -11,7 +11,7 @@ from typing import Final
 from msgspec import Struct
 
 from population.evidence import weigh
-from population.promising.lines import ancestry, stepped_aside
+from population.promising.lines import ancestry, stepped_aside, steps
 from population.records import Operator
 from population.state import Population
 
@@ -35,8 +35,7 @@ def crossing(population: Population, tip: str, settled: bool) -> Crossing | None
     What seems idle is taken out only once the tip is `settled`: until then it may yet open a way.
     """
     line, effects = ancestry(population, tip), weigh(population).effects
-    steps = [population.candidates[population.bases[commit]] for commit in line]
-    parts = {part for step in steps for part in (step.combines or (step.number,))}
+    parts = {part for step in steps(population, line) for part in (step.combines or (step.number,))}
     near = [
         (effect.mean, number)
         for number, effect in effects.items()
@@ -46,8 +45,8 @@ def crossing(population: Population, tip: str, settled: bool) -> Crossing | None
         and not (len(candidate.combines) > 1)
         and len(population.scores[candidate.commit]) < _REPEATS
     ]
-    idle = [(-effects[part].mean, part) for part in parts if part in effects and effects[part].mean > _LEAST]
-    found = [_chosen(population, "merge", near), _chosen(population, "ablate", idle) if settled else None]
+    vain = [(-effects[part].mean, part) for part in parts if part in effects and effects[part].mean > _LEAST]
+    found = [_chosen(population, "merge", near), _chosen(population, "ablate", vain) if settled else None]
     return max((one for one in found if one is not None), key=lambda one: one.gain, default=None)
 
 
@@ -56,12 +55,11 @@ def idle(population: Population, tip: str, leader: str) -> tuple[int, ...]:
 
     Without them what it found may be better than `leader`. None where it found nothing, or all was tried.
     """
-    line = ancestry(population, tip) - ancestry(population, leader)
-    steps = [population.candidates[population.bases[commit]] for commit in line]
-    if not any(step.operator == "mutate" and not stepped_aside(population, step.commit) for step in steps):
+    line = steps(population, ancestry(population, tip) - ancestry(population, leader))
+    if not any(step.operator == "mutate" and not stepped_aside(population, step.commit) for step in line):
         return ()
-    gone = {part for step in steps if step.operator == "ablate" for part in step.combines}
-    aside = [step for step in steps if step.operator == "venture"]
+    gone = {part for step in line if step.operator == "ablate" for part in step.combines}
+    aside = [step for step in line if step.operator == "venture"]
     return untried(population, "ablate", tuple(p for s in aside for p in s.combines if p not in gone))
 
 

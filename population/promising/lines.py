@@ -1,5 +1,8 @@
 """Where lineages stand: what a commit was built on, and how long ago that was of use."""
 
+from collections.abc import Iterable
+
+from population.records import Candidate
 from population.state import Population
 
 
@@ -10,6 +13,11 @@ def ancestry(population: Population, commit: str) -> set[str]:
         found.add(commit)
         commit = population.candidates[population.bases[commit]].base
     return found
+
+
+def steps(population: Population, commits: Iterable[str]) -> list[Candidate]:
+    """The candidates that some commits which were built on are, oldest first."""
+    return [population.candidates[number] for number in sorted(population.bases[c] for c in commits)]
 
 
 def stepped_aside(population: Population, commit: str) -> bool:

@@ -9,7 +9,7 @@ to know beforehand what kind of landscape it is.
 from random import Random
 from typing import TypeAlias
 
-from population.assigning import again, first, fresh, soonest
+from population.assigning import again, first, fresh, is_thinking, soonest
 from population.horizon import trials_left
 from population.promising import ventures
 from population.promising.crossing import crossing, idle
@@ -48,10 +48,10 @@ def _searched(population: Population, rules: Rules, facts: Facts, left: float) -
     leader, believed = leading(population), forecasts(population, rng)
     assert leader is not None, "the baseline has a score"
     away, settled = venturer(population, leader), ventures.settled(population, leader)
-    home = {name: found for name, found in believed.items() if away is None or name != away.name}
     if away is not None and looked(population, away.tip) >= PATIENCE:
         parts = idle(population, away.tip, leader)
         return Combined(away.name, away.tip, parts, "ablate", "what its way was found without")
+    home = {name: found for name, found in believed.items() if away is None or name != away.name}
     hope, aside = _mean(home), ventures.forecast(population, rng)
     if crossed := _crossed(population, leader, max(hope, aside), settled or left <= PATIENCE):
         return crossed
@@ -72,7 +72,7 @@ def _given(population: Population, turn: Lineage, rules: Rules, facts: Facts) ->
     """The GPU for a lineage's idea, or the moment's wait that a fresh one is worth."""
     if (number := fresh(population, turn)) is not None:
         return first(population, number, f"{turn.name} has the best sampled forecast")
-    if not turn.ready or facts.thinking.get(turn.name, rules.patience_s) < rules.patience_s:
+    if not turn.ready or is_thinking(turn, rules, facts):
         return None
     idea = population.candidates[turn.ready[0]]
     return Combined(turn.name, turn.tip, (idea.number,), idea.operator, "its lineage's tip has moved")

@@ -15,7 +15,7 @@ from typing import Final
 from population.evidence import weigh
 from population.promising import forecasts
 from population.promising.crossing import untried
-from population.promising.lines import ancestry, looked, stepped_aside
+from population.promising.lines import ancestry, looked, stepped_aside, steps
 from population.promising.sharing import PATIENCE
 from population.records import Adopted, Combined
 from population.state import Population
@@ -87,7 +87,7 @@ def _prepared(population: Population, leader: str) -> str | None:
 
 def _near_misses(population: Population, leader: str) -> tuple[int, ...]:
     """Single changes that cost little and that nobody has built on, the best first."""
-    line = [population.candidates[population.bases[commit]] for commit in ancestry(population, leader)]
+    line = steps(population, ancestry(population, leader))
     ventures = [one for one in population.candidates.values() if one.operator == "venture"]
     taken = {part for candidate in (*line, *ventures) for part in candidate.combines}
     near = [

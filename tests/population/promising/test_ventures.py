@@ -36,16 +36,22 @@ def turn(story: Story) -> Decision | None:
 
 def begun(lineages: int, sigmas: float = 1.0, cost: float = 2.0) -> tuple[Story, Adopted]:
     """A story up to where a lineage looks around from three near misses, which cost so many sigmas."""
+    story, trial = prepared(lineages, sigmas)
+    story.finish(trial.trial, cost)
+    aside = turn(story)
+    assert isinstance(aside, Adopted) and aside.commit == story.commit(trial.candidate)
+    return story, aside
+
+
+def prepared(lineages: int, sigmas: float = 1.0) -> tuple[Story, Assigned]:
+    """A story up to where three near misses, put together, have the GPU."""
     story = nearly(lineages, 3, sigmas)
     asked = turn(story)
     assert isinstance(asked, Combined) and asked.operator == "venture"
     together = story.propose(asked.lineage, asked.onto, asked.operator, asked.candidates)
     trial = turn(story)
     assert isinstance(trial, Assigned) and trial.candidate == together
-    story.finish(trial.trial, cost)
-    aside = turn(story)
-    assert isinstance(aside, Adopted) and aside.commit == story.commit(together)
-    return story, aside
+    return story, trial
 
 
 def looked(story: Story, trials: int, sigmas: float = 1.0) -> set[str]:
@@ -160,28 +166,18 @@ def test_until_nothing_more_is_expected_there_nothing_is_taken_out_and_no_other_
 
 
 def test_near_misses_that_cost_too_much_together_are_not_looked_around_from() -> None:
-    story = nearly(2, 3)
-    asked = turn(story)
-    assert isinstance(asked, Combined)
-    number = story.propose(asked.lineage, asked.onto, asked.operator, asked.candidates)
-    trial = turn(story)
-    assert isinstance(trial, Assigned)
+    story, trial = prepared(2)
     story.finish(trial.trial, 12.0)
     looked(story, 2 * PATIENCE, sigmas=9.0)
-    assert story.commit(number) not in story.population.bases
+    assert story.commit(trial.candidate) not in story.population.bases
 
 
 def test_near_misses_that_crash_together_are_not_looked_around_from() -> None:
-    story = nearly(2, 3)
-    asked = turn(story)
-    assert isinstance(asked, Combined)
-    number = story.propose(asked.lineage, asked.onto, asked.operator, asked.candidates)
-    trial = turn(story)
-    assert isinstance(trial, Assigned)
+    story, trial = prepared(2)
     story.tell(Finished(trial.trial, Crashed("ValueError: no"), Usage(1e9)))
     story.decide()
     looked(story, 2 * PATIENCE, sigmas=9.0)
-    assert story.commit(number) not in story.population.bases
+    assert story.commit(trial.candidate) not in story.population.bases
 
 
 @pytest.mark.parametrize("seed", range(8))
