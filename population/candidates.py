@@ -35,6 +35,7 @@ def candidate(population: Population, draft: Draft, origin: Origin, commit: str)
         knobs=draft.knobs,
         proposer=origin.proposer,
         thought=draft.thought,
+        expected=draft.expected,
         combines=origin.combines,
     )
 

@@ -1,13 +1,14 @@
 """The body of a lineage's actor: its mind, and the checks an idea passes before it may use the GPU."""
 
 import time
-from typing import TypeAlias
+from collections.abc import Callable
+from typing import Final, TypeAlias
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from population import genome
-from population.proposers import NoIdea, Proposer, Reply, Request
+from population.proposers import NoIdea, Proposer, Reply, Request, Turned, Unusable
 from population.records import Knob, Thought
 from population.structure.expressions import parse
 
@@ -21,39 +22,74 @@ class Draft(Struct, frozen=True, tag="draft"):
     complexity: int
     knobs: dict[str, Knob]
     thought: Thought
+    expected: float | None = None
 
 
 Answer: TypeAlias = Draft | NoIdea
+Preflight: TypeAlias = Callable[[str], str | None]  # why a genome cannot be tried, in one line, if it cannot
+
+REPAIRS: Final = 3  # times an author is asked to mend an answer before the request is given up
 
 
 class Mind:
     """A plain class, wrapped as an actor where the run is composed. It holds no truth."""
 
-    def __init__(self, proposer: Proposer) -> None:
-        self.proposer = proposer
+    def __init__(self, proposer: Proposer, preflight: Preflight | None = None) -> None:
+        self.proposer, self.preflight = proposer, preflight
 
     def think(self, request: Request) -> Answer:
-        """Ask the proposer once, check what it says, and note how long it took."""
-        begun = time.monotonic()
-        answer = self._checked(request, self.proposer.propose(request))
-        return replace(answer, thought=replace(answer.thought, wall_s=time.monotonic() - begun))
+        """Ask the proposer, check what it says and, where that can be mended, ask again with the reason.
 
-    def _checked(self, request: Request, reply: Reply) -> Answer:
-        if isinstance(reply, NoIdea):
-            return reply
-        draft = draft_of(reply.genome, reply.idea, reply.thought)
+        Notes how long it took in all, and what all of it cost.
+        """
+        begun, spent, last = time.monotonic(), Thought(), ""
+        for _ in range(1 + REPAIRS):
+            reply = self.proposer.propose(request)
+            spent += reply.thought
+            answer = self._checked(request, reply)
+            if not isinstance(answer, _Unfit):
+                return _paid(answer, spent, begun)
+            last = answer.reason
+            request = replace(
+                request,
+                turned=(*request.turned, Turned(answer.said, answer.reason)),
+                hashes=request.hashes | {answer.genome_hash},
+                seed=request.seed + 1,
+            )
+        return _paid(NoIdea(last), spent, begun)
+
+    def _checked(self, request: Request, reply: Reply) -> "Answer | _Unfit":
+        match reply:
+            case NoIdea():
+                return reply
+            case Unusable(reason, said):
+                return _Unfit(reason, said)
+        draft = draft_of(reply.genome, reply.idea, expected=reply.expected)
         if isinstance(draft, NoIdea):
-            return draft
-        if draft.genome_hash in request.hashes:
-            return NoIdea(f"proposed before: {draft.idea}", draft.thought)
+            return _Unfit(draft.reason, reply.said)
         if genome.only_seed_changed(request.genome, draft.genome):
-            return NoIdea(f"changes nothing but a seed: {draft.idea}", draft.thought)
+            return _Unfit(f"changes nothing but a seed: {draft.idea}", reply.said, draft.genome_hash)
+        if draft.genome_hash in request.hashes:
+            return _Unfit(f"proposed before: {draft.idea}", reply.said)
+        if self.preflight and (problem := self.preflight(draft.genome)):
+            return _Unfit(f"{problem}: {draft.idea}", reply.said, draft.genome_hash)
         return draft
 
 
-def draft_of(text: str, idea: str, thought: Thought | None = None) -> Answer:
+class _Unfit(Struct, frozen=True):
+    """An answer that cannot be tried; its author is told why and asked again."""
+
+    reason: str
+    said: str
+    genome_hash: str = ""
+
+
+def _paid(answer: Answer, spent: Thought, begun: float) -> Answer:
+    return replace(answer, thought=replace(spent, wall_s=time.monotonic() - begun))
+
+
+def draft_of(text: str, idea: str, expected: float | None = None) -> Answer:
     """A genome with what the records keep of it; NoIdea if it is not a program."""
-    thought = thought or Thought()
     try:
         tree = parse(text)
         return Draft(
@@ -62,7 +98,8 @@ def draft_of(text: str, idea: str, thought: Thought | None = None) -> Answer:
             genome_hash=genome.normal_hash(tree),
             complexity=genome.complexity(text, tree),
             knobs=genome.knobs(text, tree),
-            thought=thought,
+            thought=Thought(),
+            expected=expected,
         )
     except SyntaxError as error:
-        return NoIdea(f"does not parse (line {error.lineno}: {error.msg}): {idea}", thought)
+        return NoIdea(f"does not parse (line {error.lineno}: {error.msg}): {idea}")

@@ -19,7 +19,7 @@ __all__ = [
 
 Knob: TypeAlias = bool | int | float | str
 Operator: TypeAlias = Literal[
-    "mutate", "merge", "ablate", "venture", "adopt", "replicate", "baseline", "external"
+    "mutate", "revisit", "merge", "ablate", "venture", "adopt", "replicate", "baseline", "external"
 ]
 Verdict: TypeAlias = Literal["advance", "confirm", "discard"]
 
@@ -31,6 +31,14 @@ class Thought(Struct, frozen=True):
     completion_tokens: int = 0
     cost_usd: float = 0.0
     wall_s: float = 0.0
+
+    def __add__(self, other: "Thought") -> "Thought":
+        return Thought(
+            self.prompt_tokens + other.prompt_tokens,
+            self.completion_tokens + other.completion_tokens,
+            self.cost_usd + other.cost_usd,
+            self.wall_s + other.wall_s,
+        )
 
 
 class Candidate(Struct, frozen=True):
@@ -49,6 +57,7 @@ class Candidate(Struct, frozen=True):
     proposer: str
     thought: Thought = Thought()
     combines: tuple[int, ...] = ()  # candidates whose changes it brings together, on top of `base`
+    expected: float | None = None  # the change of score that its author foresaw; negative is better
 
 
 class Started(Struct, frozen=True, tag="started"):
@@ -83,11 +92,16 @@ class Proposed(Struct, frozen=True, tag="proposed"):
 
 
 class Declined(Struct, frozen=True, tag="declined"):
-    """A lineage was asked for an idea and had none that could be tried."""
+    """A lineage was asked for an idea and had none that could be tried.
+
+    `failed` says that its mind could not be reached at all: it steps aside for a while.
+    """
 
     lineage: str
     parent: str
     reason: str
+    thought: Thought = Thought()
+    failed: bool = False
 
 
 class Combined(Struct, frozen=True, tag="combined"):
