@@ -1,7 +1,7 @@
 """The examiner: a process of its own that scores one submission after its training is over.
 
     python -P -m trainer.exam HARNESS describe PREPARE
-    python -P -m trainer.exam HARNESS examine FOLDER SUBMISSION METRIC DEVICE FINGERPRINT
+    python -P -m trainer.exam HARNESS examine FOLDER SUBMISSION METRIC DEVICE FINGERPRINT SANDBOX
 
 It is trusted: it runs the pinned prepare.py and nothing of the candidate's. It answers with one line of
 JSON through the descriptor numbered LINEAGES_TELEMETRY, never through what it prints, and only once all it
@@ -24,7 +24,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING
 
-from trainer.sandbox import bind_to, end_descendants, hide
+from trainer.process import bind_to, end_descendants, hide
+from trainer.sandbox import Sandbox
 from trainer.submission import Refusal, copy_submission
 
 if TYPE_CHECKING:
@@ -59,7 +60,9 @@ def fingerprint(prepare: ModuleType) -> str:
     return str(getattr(prepare, "fingerprint", str)())
 
 
-def examine(folder: Path, submission: Path, metric: str, device: str, expected: str) -> dict[str, float]:
+def examine(
+    folder: Path, submission: Path, metric: str, device: str, expected: str, sandbox: Sandbox
+) -> dict[str, float]:
     """Score `submission` in `folder`, which holds the harness's own train.py and prepare.py.
 
     Raises Unfit if the task's fingerprint is no longer `expected` ("" for one that is unknown), Refusal, and
@@ -72,7 +75,7 @@ def examine(folder: Path, submission: Path, metric: str, device: str, expected: 
         shutil.copyfile(folder / name, copy / name)
     prepare = load_prepare(folder / "prepare.py")
     _same_data(prepare, expected)
-    metrics = prepare.examine(copy, functools.partial(_serve, copy, device))
+    metrics = prepare.examine(copy, functools.partial(_serve, copy, device, sandbox))
     return _checked(metrics, metric)
 
 
@@ -87,11 +90,17 @@ def load_prepare(path: Path) -> ModuleType:
 
 
 def _serve(
-    submission: Path, device: str, batch_size: int, sequence_len: int, vocab_size: int, **options: float
+    submission: Path,
+    device: str,
+    sandbox: Sandbox,
+    batch_size: int,
+    sequence_len: int,
+    vocab_size: int,
+    **options: float,
 ) -> "AbstractContextManager[Server]":
     from trainer.server import serve
 
-    return serve(submission, device, (batch_size, sequence_len, vocab_size), **options)
+    return serve(submission, device, (batch_size, sequence_len, vocab_size), sandbox=sandbox, **options)
 
 
 def _same_data(prepare: ModuleType, expected: str) -> None:
@@ -144,8 +153,8 @@ def _main(harness: int, words: Sequence[str]) -> None:
     match words:
         case ["describe", path]:
             _answer(lambda: describe(Path(path)))
-        case ["examine", folder, left, metric, device, expected]:
-            _answer(lambda: examine(Path(folder), Path(left), metric, device, expected))
+        case ["examine", folder, left, metric, device, expected, "auto" | "off" as sandbox]:
+            _answer(lambda: examine(Path(folder), Path(left), metric, device, expected, sandbox))
         case _:
             sys.exit(__doc__)
 

@@ -61,7 +61,7 @@ def ask(
     env = environment(str(folder), device, {**told, "PYTHONPATH": str(ROOT)})
     ended = run(command, folder, env, log, waiting)
     if ended.overdue:
-        return Reply(ended, msgspec.Raw(), f"no answer within {limit_s:g} s")
+        return Reply(ended, msgspec.Raw(), ended.excess or f"no answer within {limit_s:g} s")
     if ended.code < 0:
         raise ExamFailed(f"the examiner was {log.reason(ended.code)}")
     if ended.code > 0 or not waiting.lines:

@@ -1,27 +1,57 @@
-"""Confines a process: limits, a clean environment, and an end that comes with its parent's.
+"""Confines a process: what it may read and write, what it may use, and an end that comes with its parent's.
 
-`confined(command)` is the same command behind this very file, run as a script: it binds itself to its
-parent, takes limits upon itself and then becomes the command, so that no code of a candidate runs
-unconfined and no thread of the caller has to run Python between fork and exec.
+`confined(command)` is the same command behind the script `confine.py`, which takes limits and rules upon
+itself and then becomes the command. A confined process
 
-What is not covered here: files, signals and the network are open to whatever the user may reach, processes
-are limited in number only by the system, limits hold for each process and not for all of them together, and
-a process that leaves its session, its reaper and every look at the process tree outlives its trial. Run by
-root, a candidate is root: then it can also read and change the processes that hide from it.
+- reads the interpreter, system libraries, a few facts about the machine and itself, and what it is given;
+- writes its own scratch folder, which is also its home and its place for caches, and nothing else; /dev/shm
+  and System V memory are its own too where the system allows, and closed to it where not;
+- has no socket but pairs of them, no signal for and no look into any process outside, even as root
+  (`landlock.py`, `syscalls.py`);
+- finds no name in its environment that is not listed here, gains no privilege and has lost root's;
+- has limits of memory, processes, open files, the size of a file and processor time, and goes first when the
+  machine runs out of memory; what its folder and its family grow to is watched by `watch.py`, which also sees
+  to it that none of them outlives it (`supervise.py`).
+
+`trainer.proof` shows whether the kernel really holds all this.
+
+What is not covered:
+
+- UDP, unix sockets and the modes of files, on processors for which `syscalls.py` has no table.
+- Signals to and abstract sockets of other processes, on kernels before 6.12; TCP before 6.7, where, however,
+  no socket can be made at all. On CUDA unix sockets can be made, but not connected.
+- Side channels: time, caches, the load of the machine and of the card, the names of files (stat needs no
+  right to read). The nice value, cores and scheduling of other processes of the same user can be changed.
+- Memory: the limit holds for each process and not for all together, and not for pages of /dev/shm, which has
+  one of its own. On CUDA there is none, since the driver reserves far more addresses than there is memory.
+- The number of processes is unlimited for root; the watcher then ends the trial when it sees too many.
+- GPU: memory that an earlier process left on the card is cleared by the driver, not here; its ioctls are a
+  large part of the kernel that is open to a candidate, and bugs there are not held back by anything here. The
+  model server on CUDA uses the machine's own /dev/shm, which CUDA's sharing needs: it can read and write what
+  it can name there. Device files that the driver has yet to make when a process starts stay closed to it.
+- Disk: what is deleted and still open is not seen in a folder's size; the watcher ends the trial when the
+  disk itself is nearly full.
+- Bugs of the kernel.
 """
 
-import contextlib
-import ctypes
+import importlib.util
+import json
+import math
 import os
-import resource
-import signal
+import site
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Literal, TypeAlias
 
-MB = 2**20
-FILE_MB = 8192  # the largest file a process may write
-OPEN_FILES = 4096
+from trainer.confine import MB
+from trainer.process import bind_to as bind_to
+from trainer.process import end_descendants as end_descendants
+from trainer.process import hide as hide
+
+Sandbox: TypeAlias = Literal["auto", "off"]  # off: limits, a clean environment and an end, but no rules
+
+CONFINE = Path(__file__).with_name("confine.py")
 MEMORY_FRACTION = 0.8  # of the machine's memory, for each process that computes on the CPU
 
 # Never a name that could hold a key: what is not listed does not exist for a candidate.
@@ -30,16 +60,12 @@ INHERITED = (
     "PYTHONDONTWRITEBYTECODE", "PYTHONPYCACHEPREFIX", "TZ",
 )  # fmt: skip
 
-_PR_SET_PDEATHSIG = 1
-_PR_SET_DUMPABLE = 4
-_PR_SET_CHILD_SUBREAPER = 36
-_PR_SET_NO_NEW_PRIVS = 38
-
 
 def environment(scratch: str, device: str, told: Mapping[str, str]) -> dict[str, str]:
     """All a process finds in its environment: `told` and what it needs to run at all.
 
-    Home, temporary files and compiler caches are in `scratch`: nothing carries over to the next trial.
+    Home, temporary files and compiler caches are in `scratch`: nothing carries over to the next trial. A
+    confined process may write there, and nowhere else.
     """
     kept = {name: os.environ[name] for name in INHERITED if name in os.environ}
     if device == "cpu":
@@ -62,66 +88,52 @@ def environment(scratch: str, device: str, told: Mapping[str, str]) -> dict[str,
     }
 
 
-def confined(command: Sequence[str], device: str) -> list[str]:
-    """`command` (an absolute path and its arguments), confined. It dies with the thread that starts it."""
-    memory_mb = 0
-    if device == "cpu":  # CUDA reserves address space far beyond any memory there is
-        total_mb = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // MB
-        memory_mb = int(total_mb * MEMORY_FRACTION)
-    return [sys.executable, "-I", "-S", __file__, str(os.getpid()), str(memory_mb), *command]
+def confined(
+    command: Sequence[str],
+    device: str,
+    *,
+    reads: Sequence[str | Path] = (),
+    peers: Sequence[str | Path] = (),
+    limit_s: float | None = None,
+    sandbox: Sandbox = "auto",
+) -> list[str]:
+    """`command` (an absolute path and its arguments), confined. It dies with the thread that starts it.
+
+    It must be started with an `environment`, whose scratch folder it may write, and by this process or by
+    `watch.run` in it. It may also read the files its command names and `reads`, files or folders, and share
+    memory with other processes in the folders `peers`. `limit_s` is the time it will be given, from which
+    follows how long the processors may work for it.
+    """
+    cores = len(os.sched_getaffinity(0))
+    named = [word for word in command if word.startswith("/") and os.path.isfile(word)]  # noqa: PTH113
+    settings = {
+        "sandbox": sandbox,
+        "device": device,
+        "reads": [*_interpreter(), *named, *map(str, reads)],
+        "peers": [*map(str, peers)],
+        "packages": _packages(),
+        "memory_mb": _memory_mb(device),
+        "cpu_s": math.ceil((limit_s + 1) * (cores + 1)) if limit_s is not None else 0,
+    }
+    return [sys.executable, "-I", "-S", str(CONFINE), str(os.getpid()), json.dumps(settings), *command]
 
 
-def bind_to(parent: int) -> None:
-    """Die when the parent dies, adopt orphaned descendants so that they can be found, gain no privileges."""
-    _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    _prctl(_PR_SET_CHILD_SUBREAPER, 1)
-    _prctl(_PR_SET_NO_NEW_PRIVS, 1)
-    if os.getppid() != parent:  # it died before we could ask to be told
-        sys.exit("the harness is gone")
+def _interpreter() -> list[str]:
+    """Where Python, its packages and what they are linked with lie: never a whole repository with them."""
+    folders = [sys.prefix, sys.exec_prefix, sys.base_prefix, sys.base_exec_prefix, *site.getsitepackages()]
+    if site.ENABLE_USER_SITE:
+        folders.append(site.getusersitepackages())
+    linked = [*os.environ.get("LD_LIBRARY_PATH", "").split(":"), os.environ.get("CUDA_HOME", "")]
+    return list(dict.fromkeys(folders + [path for path in linked if path.startswith("/")]))
 
 
-def hide() -> None:
-    """Keep memory, environment and descriptors of this process from others of the same user, except root."""
-    _prctl(_PR_SET_DUMPABLE, 0)
+def _packages() -> str:
+    """The folder that holds landlockpy: the script knows no packages, since any of them could run code."""
+    found = importlib.util.find_spec("landlockpy")
+    return str(Path(found.origin).parent.parent) if found is not None and found.origin else ""
 
 
-def end_descendants() -> None:
-    """Kill every descendant of this process, which must be their reaper: so it inherits their orphans."""
-    while children := [pid for task in Path("/proc/self/task").iterdir() for pid in _children(task)]:
-        for child in children:
-            os.kill(child, signal.SIGKILL)
-            os.waitpid(child, 0)
-
-
-def _children(task: Path) -> list[int]:
-    with contextlib.suppress(FileNotFoundError):  # the thread has just ended
-        return [int(pid) for pid in (task / "children").read_text().split()]
-    return []
-
-
-def _main(parent: int, memory_mb: int, command: list[str]) -> None:
-    bind_to(parent)
-    _limit(resource.RLIMIT_CORE, 0)
-    _limit(resource.RLIMIT_FSIZE, FILE_MB * MB)
-    _limit(resource.RLIMIT_NOFILE, OPEN_FILES)
-    if memory_mb:
-        _limit(resource.RLIMIT_DATA, memory_mb * MB)
-    Path("/proc/self/oom_score_adj").write_text("1000")  # when memory runs out, the candidate goes first
-    # What it imports, trusted processes import too: it must not be the one to write their bytecode.
-    os.execve(command[0], command, {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"})
-
-
-def _prctl(option: int, value: int) -> None:
-    libc = ctypes.CDLL(None, use_errno=True)
-    if libc.prctl(option, ctypes.c_ulong(value), 0, 0, 0) != 0:
-        raise OSError(ctypes.get_errno(), f"prctl {option} failed")
-
-
-def _limit(what: int, most: int) -> None:
-    hard = resource.getrlimit(what)[1]
-    most = most if hard == resource.RLIM_INFINITY else min(most, hard)
-    resource.setrlimit(what, (most, most))
-
-
-if __name__ == "__main__":
-    _main(int(sys.argv[1]), int(sys.argv[2]), sys.argv[3:])
+def _memory_mb(device: str) -> int:
+    if device == "cuda":  # which reserves address space far beyond any memory there is
+        return 0
+    return int(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") * MEMORY_FRACTION) // MB

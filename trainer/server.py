@@ -26,9 +26,10 @@ from pathlib import Path
 
 import torch
 
-from trainer.sandbox import confined, environment
+from trainer.sandbox import Sandbox, confined, environment
 from trainer.submission import Refusal
 
+SERVED = Path(__file__).with_name("served.py")
 START_S = 120.0  # importing torch and the genome, building the model, reading its weights
 ANSWER_S = 60.0  # one batch; the first may also have to compile, and is given START_S
 DYING_S = 10.0  # from hanging up to having exited, on a busy machine
@@ -97,8 +98,12 @@ class Server:
 
 
 @contextlib.contextmanager
-def serve(submission: Path, device: str, shape: Shape, answer_s: float = ANSWER_S) -> Iterator[Server]:
+def serve(
+    submission: Path, device: str, shape: Shape, answer_s: float = ANSWER_S, sandbox: Sandbox = "auto"
+) -> Iterator[Server]:
     """Start the model of `submission` (train.py, prepare.py, weights.safetensors) and yield its Server.
+
+    Its process reads the submission and no data, and writes in a folder that goes with it.
 
     Raises Refusal if it cannot be built or its weights do not fit.
     """
@@ -112,16 +117,18 @@ def serve(submission: Path, device: str, shape: Shape, answer_s: float = ANSWER_
         setup = {"channel": theirs.fileno(), "tokens": tokens_fd, "logits": logits_at}
         process = subprocess.Popen(
             confined(
-                [sys.executable, "-P", str(Path(__file__).with_name("served.py")),
-                 json.dumps(setup | {"shape": shape, "device": device})],
+                [sys.executable, "-P", str(SERVED), json.dumps(setup | {"shape": shape, "device": device})],
                 device,
+                reads=[submission],
+                peers=["/dev/shm"] if device == "cuda" else [],  # where torch counts who uses a shared buffer
+                sandbox=sandbox,
             ),
             cwd=submission,
             env=environment(scratch, device, _told()),
             stdin=subprocess.DEVNULL,
             pass_fds=[fd for fd in setup.values() if isinstance(fd, int)],
             start_new_session=True,
-        )  # fmt: skip
+        )
         stack.callback(_end, process)
         theirs.close()
         server = Server(process, ours, tokens, logits, answer_s)

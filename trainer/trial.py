@@ -1,8 +1,8 @@
 """One trial: a scratch folder, a confined training, an exam, an outcome.
 
 Whatever a candidate does is an outcome. What is the machine's fault rises instead, as OSError or ExamFailed:
-a full disk, an examiner that was killed or ran out of memory, exam data that changed. Until signals and files
-are confined, a candidate that means to can bring that about, and so stop the run.
+a full disk, an examiner that was killed or ran out of memory, exam data that changed. Where the sandbox is
+off or the kernel lacks parts of it, a candidate that means to can bring that about, and so stop the run.
 
 Time is measured by the harness, with one exception: a task with a clock says itself when its budget starts,
 at the latest at its start-up limit.
@@ -24,7 +24,8 @@ from msgspec import Struct
 from trainer.examiner import ask
 from trainer.log import Log, one_line
 from trainer.outcome import Completed, Crashed, Outcome, Progress, Refused, Report, TimedOut, Usage
-from trainer.sandbox import confined, environment, hide
+from trainer.process import hide
+from trainer.sandbox import Sandbox, confined, environment
 from trainer.task import Task, told
 from trainer.telemetry import Clock, Step, parse
 from trainer.watch import Exit, run
@@ -47,6 +48,7 @@ class Order(Struct, frozen=True):
     task: Task
     log: str  # path of the log file; one from before is replaced
     scratch: str  # folder in which the trial makes its own, and removes it
+    sandbox: Sandbox = "auto"
 
 
 def run_trial(order: Order, watch: Watch) -> Report:
@@ -91,12 +93,20 @@ def _train(order: Order, folder: Path, log: Path, training: "_Training") -> tupl
     submission = folder / "submission"
     submission.mkdir()
     _write_pair(order, folder)
-    device = order.task.device
-    command = confined([sys.executable, "train.py"], device)
-    env = environment(str(folder), device, told(order.task, order.seed, submission))
+    task, device = order.task, order.task.device
+    command = confined(
+        [sys.executable, "train.py"],
+        device,
+        reads=[Path(task.folder) / "data"],
+        limit_s=(task.startup_s or 0.0) + task.budget_s + MOST_GRACE_S,
+        sandbox=order.sandbox,
+    )
+    env = environment(str(folder), device, told(task, order.seed, submission))
     with Log(log) as output:
         ended = run(command, folder, env, output, training, device)
         tail = output.tail()
+        if ended.excess:
+            return ended, Crashed(ended.excess, tail)
         if ended.overdue:
             return ended, TimedOut(training.phase, training.limit_s)
         if ended.code != 0:
@@ -116,17 +126,20 @@ def examine(
         _write_pair(order, folder)
         with Log(log) as output:
             reply = ask(
-                ["examine", str(folder), str(submission), task.metric, task.device, task.fingerprint],
+                [
+                    "examine", str(folder), str(submission), task.metric, task.device, task.fingerprint,
+                    order.sandbox,
+                ],
                 folder,
                 task.device,
                 told(task, order.seed, folder / "submission"),
                 output,
                 limit_s,
                 lambda elapsed_s: watch(Progress("exam", elapsed_s, limit_s, fraction=1.0)),
-            )
+            )  # fmt: skip
     finally:
         _remove(folder)
-    if reply.exit.overdue:
+    if reply.exit.overdue and not reply.exit.excess:
         return TimedOut("exam", limit_s), reply.exit.wall_s
     if reply.problem:
         return Refused(one_line(reply.problem)), reply.exit.wall_s

@@ -1,16 +1,18 @@
 """Runs one process to its end, or to its limit, and lets nothing of it survive.
 
-The process may print without end, hang, fork, ignore signals or send garbage: what it prints is drained for
-ever and kept in part, what it sends is cut into lines of bounded length, and time is measured here.
+The process may print without end, hang, fork, ignore signals, send garbage or fill its folder: what it prints
+is drained for ever and kept in part, what it sends is cut into lines of bounded length, and time, files and
+processes are measured here. It runs below a supervisor (`supervise.py`), from which no descendant gets away.
 """
 
 import contextlib
 import os
 import re
+import select
 import selectors
-import signal
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,6 +21,7 @@ from typing import Protocol
 
 import psutil  # type: ignore[import-untyped]
 
+from trainer.disk import Watched
 from trainer.hardware import gpu_memory_mb
 from trainer.log import Log
 
@@ -26,6 +29,9 @@ PULSE_S = 0.3
 CHUNK = 2**16
 LONGEST_LINE = 2**16
 LAST_GASP = 2**22  # bytes still read from the pipes of a process that is gone
+MOST_PROCESSES = 512
+DYING_S = 10.0  # given to the supervisor, on a busy machine, before it is killed as well
+SUPERVISE = Path(__file__).with_name("supervise.py")
 
 
 class Overseer(Protocol):
@@ -43,12 +49,16 @@ class Overseer(Protocol):
 
 @dataclass(frozen=True)
 class Exit:
-    """How a process ended. `code` is negative for a signal; `overdue` says that we sent it."""
+    """How a process ended. `code` is negative for a signal; `overdue` says that we sent it.
+
+    `excess` is why, in one line, if it was not for the time: it took too much of something else.
+    """
 
     code: int
     overdue: bool
     wall_s: float
     peak_memory_mb: float  # of the process and its descendants together, shared pages counted for each
+    excess: str = ""
 
 
 def run(
@@ -61,10 +71,10 @@ def run(
 ) -> Exit:
     """Run `command` in `folder`, as the leader of a session of its own, until it ends or time is up.
 
-    Memory is measured where it computes: on `device`.
+    Memory is measured where it computes: on `device`. The size of `folder` is watched.
 
     It finds the number of its telemetry socket in LINEAGES_TELEMETRY. When this returns or raises, the
-    process and all its descendants that were ever seen are dead.
+    process and all its descendants are dead; those that were never seen only if nobody killed the supervisor.
     """
     began = time.monotonic()
     lines = _Lines(overseer.hear)
@@ -73,7 +83,7 @@ def run(
         heard, tells = _socket(stack)
         try:
             process = subprocess.Popen(
-                command,
+                [sys.executable, "-I", "-S", str(SUPERVISE), str(os.getpid()), *command],
                 cwd=folder,
                 env={**env, "LINEAGES_TELEMETRY": str(tells)},
                 stdin=subprocess.DEVNULL,
@@ -86,14 +96,15 @@ def run(
             os.close(prints)
             os.close(tells)
         family = _Family(process.pid, gpu_memory_mb if device == "cuda" else _resident_mb)
+        bounds = _Bounds(overseer, family, Watched(folder))
         try:
-            overdue = _follow(process.pid, {printed: log.write, heard: lines.write}, family, overseer)
+            overdue = _follow(process.pid, {printed: log.write, heard: lines.write}, bounds)
         finally:
             family.kill()
             process.wait()
         for pipe, take in ((printed, log.write), (heard, lines.write)):
             _drain(pipe, take)
-    return Exit(process.returncode, overdue, time.monotonic() - began, family.peak_mb)
+    return Exit(process.returncode, overdue, time.monotonic() - began, family.peak_mb, bounds.excess)
 
 
 def _pipe(stack: contextlib.ExitStack) -> tuple[int, int]:
@@ -111,10 +122,8 @@ def _socket(stack: contextlib.ExitStack) -> tuple[int, int]:
     return ours, theirs
 
 
-def _follow(
-    pid: int, pipes: Mapping[int, Callable[[bytes], None]], family: "_Family", overseer: Overseer
-) -> bool:
-    """Serve the pipes until the process has ended (False) or its time is up (True)."""
+def _follow(pid: int, pipes: Mapping[int, Callable[[bytes], None]], bounds: "_Bounds") -> bool:
+    """Serve the pipes until the process has ended (False) or is out of bounds (True)."""
     ended = os.pidfd_open(pid)
     next_pulse = 0.0
     with contextlib.closing(selectors.DefaultSelector()) as selector:
@@ -122,10 +131,9 @@ def _follow(
         for pipe in pipes:
             selector.register(pipe, selectors.EVENT_READ)
         try:
-            while (left := overseer.left_s()) > 0:
+            while (left := bounds.left_s()) > 0:
                 if time.monotonic() >= next_pulse:
-                    family.look()
-                    overseer.pulse()
+                    bounds.look()
                     next_pulse = time.monotonic() + PULSE_S
                 ready = [key.fd for key, _ in selector.select(min(left, PULSE_S))]
                 if ended in ready:
@@ -171,6 +179,24 @@ class _Lines:
             self._rest, self._too_long = b"", True
 
 
+class _Bounds:
+    """Of time, as the overseer says, and of files and processes."""
+
+    def __init__(self, overseer: Overseer, family: "_Family", disk: Watched) -> None:
+        self._overseer, self._family, self._disk = overseer, family, disk
+        self.excess = ""
+
+    def left_s(self) -> float:
+        return 0.0 if self.excess else self._overseer.left_s()
+
+    def look(self) -> None:
+        self._family.look()
+        self.excess = self._disk.excess()
+        if self._family.size > MOST_PROCESSES:
+            self.excess = f"it started more than {MOST_PROCESSES} processes"
+        self._overseer.pulse()
+
+
 class _Family:
     """A process and every descendant that was ever seen of it."""
 
@@ -179,22 +205,34 @@ class _Family:
         self._seen = {self._root}
         self._memory_mb = memory_mb
         self.peak_mb = 0.0
+        self.size = 0
 
     def look(self) -> None:
         with contextlib.suppress(psutil.Error):
             alive = [self._root, *self._root.children(recursive=True)]
             self._seen.update(alive)
+            self.size = len(alive)
             self.peak_mb = max(self.peak_mb, self._memory_mb([member.pid for member in alive]))
 
     def kill(self) -> None:
         """Must come before the root is reaped: until then its number, and its group's, is nobody else's."""
         self.look()
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(self._root.pid, signal.SIGKILL)
+        with contextlib.suppress(psutil.Error):
+            self._root.terminate()  # then it ends the others, also those we never saw
+        _wait_for_end(self._root.pid, DYING_S)
         self.look()
         for member in self._seen:
             with contextlib.suppress(psutil.Error):
                 member.kill()
+
+
+def _wait_for_end(pid: int, limit_s: float) -> None:
+    """Wait until a child that is not yet reaped has ended, or for `limit_s`."""
+    ended = os.pidfd_open(pid)
+    try:
+        select.select([ended], [], [], limit_s)
+    finally:
+        os.close(ended)
 
 
 def _resident_mb(pids: Collection[int]) -> float:

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from trainer.sandbox import FILE_MB, OPEN_FILES, confined, environment
+from trainer.confine import FILE_MB, OPEN_FILES
+from trainer.sandbox import confined, environment
 
 
 def run_confined(code: str, device: str = "cpu", **told: str) -> subprocess.CompletedProcess[str]:
@@ -60,8 +61,9 @@ def test_the_exit_code_is_the_commands_own() -> None:
 
 def test_a_command_starts_only_under_the_parent_it_was_made_for() -> None:
     command = confined(["/bin/echo", "here"], "cpu")
-    command[4] = "1"
-    ended = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    command[4] = "1000000"
+    env = environment("/tmp", "cpu", {})
+    ended = subprocess.run(command, env=env, capture_output=True, text=True, timeout=60, check=False)
     assert ended.returncode == 1
     assert "here" not in ended.stdout and "the harness is gone" in ended.stderr
 

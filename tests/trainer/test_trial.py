@@ -1,5 +1,6 @@
 """Whatever a candidate does is an outcome, is over in time, and leaves nothing behind."""
 
+import re
 import subprocess
 import sys
 import time
@@ -61,6 +62,11 @@ class Lab:
         task = task_in(self.task_folder, prepare, budget_s)
         return Order(1, genome, 7, task, str(self.log), str(self.scratch))
 
+    def said(self, what: str) -> int | None:
+        """The number a candidate printed after a word: it can write nowhere that outlives its trial."""
+        found = re.search(rf"^{what} (\d+)$", self.log.read_text(), re.MULTILINE)
+        return int(found[1]) if found else None
+
     def run(self, genome: str, prepare: str = PREPARE, budget_s: float | None = None) -> Report:
         return run_trial(self.order(genome, prepare, budget_s), self.progress.append)
 
@@ -82,6 +88,13 @@ def lab(tmp_path: Path) -> Lab:
     return Lab(tmp_path)
 
 
+def environ_of(process: psutil.Process) -> dict[str, str]:
+    try:
+        return dict(process.environ())
+    except psutil.Error:
+        return {}
+
+
 def wait_for(condition: Callable[[], bool], limit_s: float = 20.0) -> None:
     deadline = time.monotonic() + limit_s
     while not condition():
@@ -89,10 +102,11 @@ def wait_for(condition: Callable[[], bool], limit_s: float = 20.0) -> None:
         time.sleep(0.02)
 
 
-def gone(pid_file: Path) -> bool:
-    """Whether the process whose number is in a file is dead, or at least a zombie."""
+def gone(pid: int | None) -> bool:
+    """Whether a process is dead, or at least a zombie."""
+    assert pid is not None, "it never said its number"
     try:
-        return bool(psutil.Process(int(pid_file.read_text())).status() == psutil.STATUS_ZOMBIE)
+        return bool(psutil.Process(pid).status() == psutil.STATUS_ZOMBIE)
     except psutil.NoSuchProcess:
         return True
 
@@ -172,12 +186,10 @@ def test_garbage_where_a_submission_should_be_is_refused(lab: Lab) -> None:
         ("", "os.close(telemetry); os.close(1); os.close(2); time.sleep(60)"),
     ],
 )
-def test_a_candidate_that_hangs_is_killed_at_its_limit(
-    lab: Lab, tmp_path: Path, before: str, hang: str
-) -> None:
-    reached = f"\npathlib.Path('{tmp_path}/reached').touch()"
+def test_a_candidate_that_hangs_is_killed_at_its_limit(lab: Lab, before: str, hang: str) -> None:
+    reached = "\nprint('reached', 1, flush=True)"
     report = lab.run(SUBMIT + TELL + before + reached + CLOCK + hang, PREPARE + STARTUP, budget_s=0.4)
-    assert (tmp_path / "reached").exists()
+    assert lab.said("reached")
     assert report.outcome == TimedOut("training", 0.4 + 0.4 * GRACE_FRACTION)
     assert report.usage.wall_s < 20
 
@@ -222,40 +234,58 @@ if (pid := os.fork()) == 0:
     {child}
     time.sleep(60)
     os._exit(0)
-pathlib.Path("{pid_file}").write_text(str(pid))
+print("child", pid, flush=True)
 """
 
 
 @pytest.mark.parametrize("child", ["pass", "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN)"])
-def test_a_forked_child_that_holds_the_output_open_is_killed(lab: Lab, tmp_path: Path, child: str) -> None:
-    report = lab.run(SUBMIT + FORK.format(child=child, pid_file=tmp_path / "pid"))
+def test_a_forked_child_that_holds_the_output_open_is_killed(lab: Lab, child: str) -> None:
+    report = lab.run(SUBMIT + FORK.format(child=child))
     assert isinstance(report.outcome, Completed)
     assert report.usage.wall_s < 20
-    assert gone(tmp_path / "pid")
+    assert gone(lab.said("child"))
 
 
-@pytest.mark.usefixtures("lively")
-def test_a_daemon_that_left_its_session_is_killed(lab: Lab, tmp_path: Path) -> None:
-    daemon = f"""
+def test_a_daemon_that_left_its_session_unseen_is_killed(lab: Lab) -> None:
+    daemon = """
+ready, tell = os.pipe()
 if os.fork() == 0:
     os.setsid()
     if os.fork() == 0:
-        pathlib.Path("{tmp_path}/pid").write_text(str(os.getpid()))
+        os.setsid()
+        print("daemon", os.getpid(), flush=True)
+        os.write(tell, b"!")
         time.sleep(60)
     os._exit(0)
-while not pathlib.Path("{tmp_path}/pid").exists(): time.sleep(0.01)
-time.sleep(0.5)
+os.read(ready, 1)
 """
     assert isinstance(lab.run(SUBMIT + daemon).outcome, Completed)
-    assert gone(tmp_path / "pid")
+    assert gone(lab.said("daemon"))
+
+
+def test_daemons_beget_daemons_in_vain(lab: Lab) -> None:
+    relay = """
+def pass_on():
+    while True:
+        if os.fork():
+            os._exit(0)
+        os.setsid()
+        time.sleep(0.002)
+if os.fork() == 0:
+    pass_on()
+time.sleep(0.2)
+"""
+    assert isinstance(lab.run(SUBMIT + relay).outcome, Completed)
+    inside = str(lab.scratch)
+    assert not [p for p in psutil.process_iter() if inside in (environ_of(p).get("HOME") or "")]
 
 
 @pytest.mark.usefixtures("impatient")
-def test_children_die_with_a_candidate_that_is_killed(lab: Lab, tmp_path: Path) -> None:
-    fork = FORK.format(child="os.setsid()", pid_file=tmp_path / "pid")
+def test_children_die_with_a_candidate_that_is_killed(lab: Lab) -> None:
+    fork = FORK.format(child="os.setsid()")
     report = lab.run(SUBMIT + TELL + fork + CLOCK + "time.sleep(60)", PREPARE + STARTUP, budget_s=0.4)
     assert isinstance(report.outcome, TimedOut)
-    assert gone(tmp_path / "pid")
+    assert gone(lab.said("child"))
 
 
 def test_endless_output_is_drained_but_not_kept(lab: Lab) -> None:
@@ -373,8 +403,9 @@ def run_apart(command: list[str]) -> Report:
     [
         "for _ in range(1200): os.mkdir('d'); os.chdir('d')",
         "os.mkdir('locked'); open('locked/f', 'w'); os.chmod('locked', 0)",
+        "os.mkdir('locked'); os.umask(0o777); os.mkdir('locked/in')",
         "os.chmod('.', 0o500); os.chmod('..', 0o500)",
-        "os.symlink('/nowhere', '../exam')\nos.mkdir('../2')",
+        "os.symlink('/nowhere', 'exam')\nos.symlink('..', 'up')",
     ],
 )
 def test_scratch_that_resists_is_removed_all_the_same(lab: Lab, resist: str) -> None:
@@ -433,7 +464,7 @@ def test_a_candidate_cannot_answer_in_the_examiners_place(
     genome = FORGE.format(get=get, pid_file=tmp_path / "pid") + SUBMIT
     report = run_apart(run_by(lab.order(genome, RUNS_THE_CANDIDATE)))
     assert report.outcome == Completed(0.5, {"loss": 0.5})
-    assert gone(tmp_path / "pid")
+    assert gone(int((tmp_path / "pid").read_text()))
 
 
 @pytest.mark.parametrize("line", [b'{"result": {"loss": -37.8}}\n', b"\xff\n", b"\n"])
@@ -493,22 +524,18 @@ def test_the_examiner_dies_with_a_killed_harness(lab: Lab, tmp_path: Path) -> No
     with subprocess.Popen(harness(lab.order(SUBMIT, PREPARE.replace("return ", waits))), cwd=ROOT) as running:
         wait_for((tmp_path / "main").is_symlink)
         running.kill()
-    (tmp_path / "pid").write_text(str((tmp_path / "main").readlink()))
-    wait_for(lambda: gone(tmp_path / "pid"))
+    wait_for(lambda: gone(int(str((tmp_path / "main").readlink()))))
 
 
-def test_a_candidate_dies_with_a_killed_harness_and_its_scratch_can_be_cleared(
-    lab: Lab, tmp_path: Path
-) -> None:
-    fork = FORK.format(child="pass", pid_file=tmp_path / "child")
-    order = lab.order(SUBMIT + fork + f"os.symlink(str(os.getpid()), '{tmp_path}/main'); time.sleep(60)")
+def test_a_candidate_dies_with_a_killed_harness_and_its_scratch_can_be_cleared(lab: Lab) -> None:
+    fork = FORK.format(child="os.setsid()")
+    order = lab.order(SUBMIT + fork + "print('main', os.getpid(), flush=True); time.sleep(60)")
+    lab.log.touch()
     with subprocess.Popen(harness(order), cwd=ROOT) as running:
-        wait_for((tmp_path / "main").is_symlink)
+        wait_for(lambda: lab.said("main") is not None)
         running.kill()
-    (tmp_path / "pid").write_text(str((tmp_path / "main").readlink()))
-    wait_for(lambda: gone(tmp_path / "pid"))
+    wait_for(lambda: gone(lab.said("main")) and gone(lab.said("child")))
     clear_scratch(lab.scratch)
-    wait_for(lambda: gone(tmp_path / "child"))
     assert not lab.scratch.exists()
 
 

@@ -1,0 +1,77 @@
+"""What a process tells the kernel of itself: with whom it dies, whom it adopts, who may look into it.
+
+Imports little of the standard library and nothing else: scripts that start before a candidate import it.
+"""
+
+import contextlib
+import ctypes
+import os
+import signal
+import sys
+
+_PR_SET_PDEATHSIG = 1
+_PR_SET_DUMPABLE = 4
+_PR_CAPBSET_DROP = 24
+_PR_SET_CHILD_SUBREAPER = 36
+_PR_SET_NO_NEW_PRIVS = 38
+_CAP_DAC_READ_SEARCH = 2
+
+
+def bind_to(parent: int, at_its_death: signal.Signals = signal.SIGKILL) -> None:
+    """Get a signal when the parent dies, adopt orphaned descendants so that they can be found.
+
+    No privileges can be gained from here on.
+    `parent` may also be the parent's parent, which a supervisor stands for. Exits if it is gone already.
+    """
+    prctl(_PR_SET_PDEATHSIG, at_its_death)
+    prctl(_PR_SET_CHILD_SUBREAPER, 1)
+    prctl(_PR_SET_NO_NEW_PRIVS, 1)
+    above = os.getppid()
+    if parent not in (above, _parent_of(above)):  # it died before we could ask to be told
+        sys.exit("the harness is gone")
+
+
+def give_up_privileges() -> None:
+    """Give away root's privileges, from the next program on, except for looking into folders.
+
+    That one is kept because a folder on the way to the interpreter may be another user's.
+    """
+    with contextlib.suppress(OSError):  # EPERM: none to give away; EINVAL: beyond the last one
+        for capability in range(64):
+            if capability != _CAP_DAC_READ_SEARCH:
+                prctl(_PR_CAPBSET_DROP, capability)
+
+
+def hide() -> None:
+    """Keep memory, environment and descriptors of this process from others of the same user, except root."""
+    prctl(_PR_SET_DUMPABLE, 0)
+
+
+def end_descendants() -> None:
+    """Kill every descendant of this process, which must be their reaper: so it inherits their orphans."""
+    while children := _children():
+        for child in children:
+            with contextlib.suppress(ProcessLookupError, ChildProcessError):
+                os.kill(child, signal.SIGKILL)
+                os.waitpid(child, 0)
+
+
+def prctl(option: int, value: int) -> None:
+    """Raises OSError."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.prctl(option, ctypes.c_ulong(value), 0, 0, 0) != 0:
+        raise OSError(ctypes.get_errno(), f"prctl {option} failed")
+
+
+def _children() -> list[int]:
+    found: list[int] = []
+    for task in os.listdir("/proc/self/task"):  # noqa: PTH208 (pathlib takes longer to import than this to run)
+        with contextlib.suppress(FileNotFoundError), open(f"/proc/self/task/{task}/children") as children:  # noqa: PTH123
+            found += map(int, children.read().split())
+    return found
+
+
+def _parent_of(pid: int) -> int:
+    with contextlib.suppress(OSError), open(f"/proc/{pid}/stat", "rb") as stat:  # noqa: PTH123
+        return int(stat.read().rpartition(b")")[2].split()[1])
+    return 0
