@@ -6,11 +6,9 @@ author. Much is forgiven where the meaning is clear (fences, counts of signs, en
 missing idea), nothing where it is not: an edit that is found twice is not made.
 """
 
-import ast
 import json
-import math
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Final, Literal, TypeAlias
 
 from msgspec import Struct
@@ -18,10 +16,12 @@ from msgspec import Struct
 from population.genome import knobs, rewrite
 from population.proposers import Proposal, Unusable
 from population.proposers.edits import Edit, Problem, apply
+from population.proposers.foreseen import foreseen, number
 from population.proposers.layout import Broken, Fenced, Part, Prose, parts
 from population.proposers.quoting import line
-from population.proposers.settings import schema, settable, setting
-from population.structure.expressions import parse
+from population.proposers.schemas import schema
+from population.proposers.settings import settable, setting
+from population.proposers.wholes import whole
 
 __all__ = ["Form", "number", "read", "schema", "settable", "without_reasoning"]
 
@@ -89,7 +89,7 @@ def _edited(text: str, genome: str) -> _Answer | Problem:
         if isinstance(part, Edit) and part not in edits[-_OBJECTS:]:  # said twice is said once
             edits.append(part)
     files = [part for part in rest if isinstance(part, Fenced)]
-    edited = apply(genome, edits) if edits else _whole(files, genome)
+    edited = apply(genome, edits) if edits else whole(files, genome)
     if isinstance(edited, Problem):
         return edited
     return _Answer(edited, idea or _summary(genome, edited), expected)
@@ -124,53 +124,6 @@ def _idea(text: str) -> str:
     return line(text.strip(" \t*_`\"'<>"), _IDEA)
 
 
-def _whole(files: Sequence[Fenced], genome: str) -> str | Problem:
-    """The longest fenced text, if it is a whole file of its own."""
-    missing = Problem(
-        "there is no SEARCH/REPLACE block in the answer; give lines of train.py between <<<<<<< SEARCH "
-        "and =======, and what replaces them between ======= and >>>>>>> REPLACE"
-    )
-    text = max((file.text for file in files), key=len, default="")
-    closed = all(file.closed for file in files)
-    if not text.strip() or len(text) > 4 * len(genome) + 20_000:
-        return missing
-    large = 2 * text.count("\n") >= genome.count("\n") > 0
-    try:
-        if not _holds_all(parse(text), parse(genome)):
-            return missing
-    except SyntaxError as error:
-        why = "was cut off" if not closed else f"does not parse (line {error.lineno}: {error.msg})"
-        return (
-            Problem(f"the file in the answer {why}; answer with SEARCH/REPLACE blocks") if large else missing
-        )
-    if text.strip() == genome.strip():
-        return Problem("the file in the answer is the present one: nothing changes")
-    return text.rstrip("\n") + "\n"
-
-
-def _holds_all(text: ast.Module, genome: ast.Module) -> bool:
-    """Whether a text can be the whole of such a file: half of what it imports, sets and defines is there."""
-    there, wanted = set(_bound(text)), set(_bound(genome))
-    kinds = {kind for kind, _ in wanted}
-    return all(
-        2 * len({each for each in wanted & there if each[0] == kind})
-        >= len({each for each in wanted if each[0] == kind})
-        for kind in kinds
-    ) and bool(kinds)
-
-
-def _bound(tree: ast.Module) -> Iterator[tuple[str, str]]:
-    """Names bound at the top of a module, with how."""
-    for node in tree.body:
-        match node:
-            case ast.Import(names=names) | ast.ImportFrom(names=names):
-                yield from (("import", alias.name) for alias in names)
-            case ast.FunctionDef(name=name) | ast.ClassDef(name=name) | ast.AsyncFunctionDef(name=name):
-                yield "definition", name
-            case ast.Assign(targets=[ast.Name(id=name)]) | ast.AnnAssign(target=ast.Name(id=name)):
-                yield "assignment", name
-
-
 def _summary(before: str, after: str) -> str:
     """What a change without a word says for itself: knobs that moved, else the first line that differs."""
     try:
@@ -191,39 +144,6 @@ def _summary(before: str, after: str) -> str:
     return line(f"(no idea given) {first.strip() or 'removes lines'}", _IDEA)
 
 
-_NUMBER: Final = re.compile(
-    r"(?<![\w.])([-+−–]?)\s?((?:\d+\.?\d*|\.\d+)(?:e[-+]?\d+)?)(?!\d)\s?(%|percent|m\w*bpb|milli)?", re.I
-)
-_BETWEEN: Final = re.compile(r"\s*(?:->|→|to)\s*")
-_GAIN: Final = re.compile(r"\b(?:lower|reduc|decreas|improv|drop|gain|better|fall|less)", re.I)
-
-
-def number(words: str) -> float | None:
-    """The change of score that words speak of, negative for a gain: `-0.002`, `improves by 2 mbpb`,
-    `from 1.92 to 1.90`. None without a number, and for a percentage, which is none of score.
-    """
-    words = words[:200]
-    found = list(_NUMBER.finditer(words))
-    if not found:
-        return None
-    first = found[0]
-    if (
-        len(found) > 1
-        and not first[1]
-        and not found[1][1]
-        and _BETWEEN.fullmatch(words[first.end() : found[1].start()])
-    ):
-        value = float(found[1][2]) - float(first[2])
-    else:
-        value = float(first[2])
-        if first[1] in ("-", "−", "–") or (not first[1] and _GAIN.search(words)):
-            value = -value
-    unit = (first[3] or "").lower()
-    if unit in ("%", "percent") or not math.isfinite(value) or abs(value) > 1e6:
-        return None
-    return value / 1000 if unit else value
-
-
 # --- knobs -------------------------------------------------------------------------------------------------
 
 
@@ -237,18 +157,7 @@ def _set(text: str, genome: str) -> _Answer | Problem:
     said, expected = answer.get("idea"), answer.get("expected")
     idea = _idea(said) if isinstance(said, str) else ""
     new = rewrite(genome, moved)
-    return _Answer(new, idea or _summary(genome, new), _foreseen(expected))
-
-
-def _foreseen(expected: object) -> float | None:
-    match expected:
-        case bool():
-            return None
-        case int() | float():
-            return float(expected) if abs(expected) <= 1e6 else None
-        case str():
-            return number(expected)
-    return None
+    return _Answer(new, idea or _summary(genome, new), foreseen(expected))
 
 
 def _object(text: str) -> dict[str, object] | None:

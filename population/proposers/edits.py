@@ -7,15 +7,13 @@ as whole lines whose trailing spaces and common indentation may differ, in which
 indented as the file is. What cannot be applied is a `Problem` that says how to mend it.
 """
 
-import difflib
 import itertools
-from collections import Counter
 from collections.abc import Iterator, Sequence
-from typing import Final, TypeAlias
+from typing import TypeAlias
 
 from msgspec import Struct
 
-from population.proposers.quoting import cut
+from population.proposers.nearest import nearest
 
 
 class Edit(Struct, frozen=True):
@@ -40,9 +38,6 @@ class _Change(Struct, frozen=True):
 
 
 Place: TypeAlias = tuple[int, int]
-
-_SHOWN: Final = 90  # characters of a line that a reason shows
-_COMPARED: Final = 300  # lines of a search that are compared with the file when it was not found
 
 
 def apply(text: str, edits: Sequence[Edit]) -> str | Problem:
@@ -158,7 +153,7 @@ def _loosely(text: str, edit: Edit) -> _Change | Problem:
     if len(found) > 1:
         return _ambiguous(text, [starts[at] for at, _ in found])
     if not found:
-        return _not_found(bodies, goal)
+        return Problem(f"its SEARCH text is not in the file (0 matches){nearest(bodies, goal)}")
     at, indented = found[0]
     start, end = starts[at], starts[at + len(goal)] - 1
     carriage = "\r" if end > start and text[end - 1] == "\r" else ""
@@ -212,41 +207,6 @@ def _ambiguous(text: str, starts: list[int]) -> Problem:
         f"its SEARCH text stands {len(starts)} times in the file (lines {numbers}{more}); "
         "add neighbouring lines until it stands there once"
     )
-
-
-def _not_found(bodies: list[str], goal: list[str]) -> Problem:
-    """Where the search comes closest to the file, and the first line in which they differ."""
-    begin = "its SEARCH text is not in the file (0 matches)"
-    lines_at: dict[str, list[int]] = {}
-    for at, body in enumerate(bodies):
-        if body:
-            lines_at.setdefault(body, []).append(at)
-    offsets = Counter(
-        at - number for number, line in enumerate(goal[:_COMPARED]) for at in lines_at.get(line, ())[:50]
-    )
-    if offsets:
-        offset = min(offsets, key=lambda each: (-offsets[each], each))
-        for number, line in enumerate(goal):
-            at = number + offset
-            actual = bodies[at] if 0 <= at < len(bodies) else None
-            if actual != line:
-                return Problem(f"{begin}: it says {_show(line)} where the file {_has(at, actual)}")
-        return Problem(f"{begin}: its lines are, but indented in another way; copy them as they are")
-    near = difflib.get_close_matches(goal[0][:200], [body[:200] for body in lines_at][:5_000], 1, 0.5)
-    closest = next((at for at, body in enumerate(bodies) if near and body[:200] == near[0]), None)
-    if closest is None:
-        return Problem(f"{begin}, nor anything like {_show(goal[0])}; copy lines of the file exactly")
-    return Problem(f"{begin}: nearest to {_show(goal[0])} is line {closest + 1}, {_show(bodies[closest])}")
-
-
-def _has(at: int, actual: str | None) -> str:
-    if actual is None:
-        return "has no line at all"
-    return f"has {_show(actual)} (line {at + 1})" if actual else f"has a blank line (line {at + 1})"
-
-
-def _show(line: str) -> str:
-    return f"`{cut(line, _SHOWN)}`" if line else "a blank line"
 
 
 def _line_number(text: str, start: int) -> int:

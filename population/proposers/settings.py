@@ -1,16 +1,9 @@
-"""Values for knobs, as a model gives them: the JSON it is asked for, and what it may set to what.
-
-The schema keeps to what OpenAI's strict mode and llama.cpp's grammars both understand: objects with all keys
-required and none besides, arrays, enums, and one `anyOf` whose branches begin with different keys (strict
-mode refuses branches that begin with the same). So a change is an object of one key, the knob: {"DEPTH": 8}.
-Limits of numbers are not part of it, since few servers heed them; ranges stand in the prompt and are checked
-here.
-"""
+"""Values for knobs, as a model gives them in JSON: which may be set, and to what."""
 
 import ast
 import math
 from collections.abc import Iterable, Mapping
-from typing import Any, Final
+from typing import Final
 
 from population.genome import Choices, Constant, Fixed, Interval, constants, holds, names_seed
 from population.proposers.edits import Problem
@@ -20,7 +13,6 @@ from population.structure.expressions import parse
 
 _LARGEST: Final = 2**63 - 1  # what a record can hold
 _LONGEST: Final = 200  # characters of a word
-_FEW: Final = 24  # whole numbers that are listed in the schema one by one
 
 
 def settable(genome: str) -> dict[str, Constant]:
@@ -33,21 +25,6 @@ def settable(genome: str) -> dict[str, Constant]:
         and not names_seed(name)
         and not (isinstance(constant.range, Choices) and len(set(constant.range.values)) < 2)
     }
-
-
-def schema(genome: str) -> dict[str, Any]:
-    """The JSON schema of an answer that sets knobs of this genome, which must have some (see `settable`).
-
-    Raises SyntaxError.
-    """
-    changes = [_object({name: _value(constant)}) for name, constant in settable(genome).items()]
-    return _object(
-        {
-            "idea": {"type": "string"},
-            "expected": {"type": "number"},
-            "changes": {"type": "array", "items": {"anyOf": changes}},
-        }
-    )
 
 
 def described(constant: Constant) -> str:
@@ -87,46 +64,6 @@ def setting(genome: str, changes: object) -> dict[str, Knob] | Problem:
         same = ", ".join(f"{name} is {value!r} already" for name, value in list(new.items())[:3])
         return Problem(f"it changes nothing: {same or 'no knob is set'}")
     return moved if holds(genome, moved) else Problem(_violated(genome, moved))
-
-
-def _object(properties: dict[str, Any]) -> dict[str, Any]:
-    return {
-        "type": "object",
-        "properties": properties,
-        "required": list(properties),
-        "additionalProperties": False,
-    }
-
-
-def _value(constant: Constant) -> dict[str, Any]:
-    """The schema of a knob's values."""
-    kind = {"type": _JSON[type(constant.knob)]}
-    match constant.range:
-        case Choices(values) if all(type(value) is type(constant.knob) for value in values):
-            return {**kind, "enum": list(dict.fromkeys(values))}
-        case Choices(values):
-            kinds = list(dict.fromkeys(_JSON[type(value)] for value in values))
-            return {"type": kinds if len(kinds) > 1 else kinds[0], "enum": list(dict.fromkeys(values))}
-        case Interval() as interval if type(constant.knob) is int and (listed := _listed(interval)):
-            return {**kind, "enum": listed}
-    return kind
-
-
-_JSON: Final = {bool: "boolean", int: "integer", float: "number", str: "string"}
-
-
-def _listed(interval: Interval) -> list[int] | None:
-    """All whole numbers of an interval, if they are few."""
-    low, high = math.ceil(interval.low), math.floor(interval.high)
-    if interval.scale == "power of two":
-        if high.bit_length() > 64:
-            return None
-        powers = (2**exponent for exponent in range(high.bit_length()))
-        return [power for power in powers if low <= power <= high]
-    step = interval.step or 1
-    if interval.scale == "log" or step % 1 or interval.low % 1 or (high - low) / step >= _FEW:
-        return None
-    return list(range(low, high + 1, int(step)))
 
 
 def _pairs(changes: object) -> list[tuple[str, object]] | None:
