@@ -9,7 +9,7 @@ from pathlib import Path
 MB = 2**20
 MOST_MB = 16384
 MOST_ENTRIES = 100_000
-LEAST_FREE_MB = 256  # on the disk, whoever took the rest
+LEAST_FREE_MB = 256  # on the disk, or half of what was free at first if that is less
 LOOKS_FRACTION = 0.05  # of the time, at most, is spent on looking
 LEAST_PAUSE_S = 1.0
 
@@ -19,6 +19,7 @@ class Watched:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        self._least_free_mb = min(LEAST_FREE_MB, free_mb(folder) / 2)
         self._next = 0.0
 
     def excess(self) -> str:
@@ -26,17 +27,17 @@ class Watched:
         began = time.monotonic()
         if began < self._next:
             return ""
-        found = excess(self._folder)
+        found = excess(self._folder, self._least_free_mb)
         now = time.monotonic()
         self._next = now + max(LEAST_PAUSE_S, (now - began) / LOOKS_FRACTION)
         return found
 
 
-def excess(folder: Path) -> str:
+def excess(folder: Path, least_free_mb: float) -> str:
     """What is too much about the files below a folder, in one line; empty if nothing is."""
-    free_mb = os.statvfs(folder).f_bavail * os.statvfs(folder).f_frsize // MB
-    if free_mb < LEAST_FREE_MB:
-        return f"the disk is nearly full: {free_mb} MB are left"
+    free = free_mb(folder)
+    if free < least_free_mb:
+        return f"the disk is nearly full: {free:.0f} MB are left"
     used = 0
     for number, entry in enumerate(_entries(folder)):
         with contextlib.suppress(OSError):  # gone again
@@ -46,6 +47,12 @@ def excess(folder: Path) -> str:
         if used > MOST_MB * MB:
             return f"its scratch folder takes more than {MOST_MB} MB"
     return ""
+
+
+def free_mb(folder: Path) -> float:
+    """What is left for us on the disk of a folder."""
+    disk = os.statvfs(folder)
+    return disk.f_bavail * disk.f_frsize / MB
 
 
 def _entries(folder: Path) -> Iterator[os.DirEntry[str]]:

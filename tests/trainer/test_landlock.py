@@ -329,6 +329,20 @@ def test_a_trial_that_takes_too_much_crashes_with_the_reason(
     assert isinstance(outcome, Crashed) and reason in outcome.reason
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can make a small disk")
+def test_a_trial_that_fills_the_disk_crashes_while_there_is_some_left(tmp_path: Path) -> None:
+    order = order_for(tmp_path, "open('big', 'wb').write(bytes(3 * 2**20)); import time; time.sleep(60)")
+    (tmp_path / "scratch").mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(tmp_path / "scratch")]
+    if subprocess.run(mount, capture_output=True).returncode:
+        pytest.skip("no small disk can be made here")
+    try:
+        outcome = run_trial(order, lambda progress: None).outcome
+    finally:
+        subprocess.run(["umount", str(tmp_path / "scratch")], check=True)
+    assert isinstance(outcome, Crashed) and "nearly full" in outcome.reason
+
+
 def test_a_listener_outside_hears_nothing(cell: Cell) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         server.settimeout(0.2)
