@@ -17,26 +17,34 @@ from typing import Annotated, Literal
 
 from cyclopts import App, CycloptsError, Parameter
 
-from population import genome, runs
+from population import genome, runs, submission
 from population.branches import Branches
+from population.inbox import Inbox
 from population.journal import read
 from population.locks import hold_device
-from population.minds import dealt
+from population.minds import dealt, mind, named, ready
+from population.names import SUBMIT, reads
 from population.opening import opened
+from population.plumbing import main_worktree
 from population.policy import PolicyName
+from population.proposers.answers import Form
 from population.search import MachineFailed
 from population.state import Population, replay
 from results.exports import write_exports
+from results.listing import listing
 from results.report import report
+from results.summary import summary
 from results.terminal import View, console
 from results.words import Limits
 from trainer.errors import BadInput
 from trainer.hardware import Machine, detect, sizing
-from trainer.sandbox import hide
+from trainer.preflight import Preflight
+from trainer.proof import proof
+from trainer.sandbox import MEMORY_FRACTION, Sandbox, hide
 from trainer.task import Task, genome_path, open_task
 
 ROOT = Path(__file__).resolve().parent
-RUNS = Path(os.environ.get("LINEAGES_RUNS") or ROOT / "results" / "runs").resolve()
+RUNS = Path(os.environ.get("LINEAGES_RUNS") or main_worktree(ROOT) / "results" / "runs").resolve()
 UNSAID = Parameter(show_default=False)  # the help says it in words
 CPU_TRIALS = 16  # a run on CPU ends by itself after so many
 
@@ -49,14 +57,22 @@ class Asked:
     "How many lines of research compete."
     program: Annotated[tuple[Path, ...], UNSAID] = ()
     "Briefs, dealt to the lineages in turn; a folder stands for its .md files. [default: the task's own]"
-    proposer: Annotated[tuple[str, ...], UNSAID] = ("mutate",)
-    "Where ideas come from, dealt likewise: mutate, mutate/tpe or mutate/cma. [default: mutate]"
+    proposer: Annotated[tuple[str, ...], UNSAID] = ()
+    "Where ideas come from, dealt likewise: mutate, llm, agent or submit. [default: mutate, or what is given]"
+    model: Annotated[tuple[str, ...], UNSAID] = ()
+    "Language models by litellm's names, dealt to the lineages of proposer llm."
+    answers: Form = "edits"
+    "What models are asked for: edits of the code, or knobs to set (for small and for fast models)."
+    agent: Annotated[tuple[str, ...], UNSAID] = ()
+    "Commands of coding agents such as 'claude -p {prompt}', dealt to the lineages of proposer agent."
     policy: PolicyName = "promise"
     "Who gets the GPU, and what advances."
     trials: int | None = None
     "End after so many uses of the GPU. [default: 16 on CPU, none on a GPU]"
     hours: float | None = None
     "Begin no trial that would not be over after so many hours of this session."
+    max_cost: float | None = None
+    "Dollars that models may take in all; what they thought of by then is still tried."
     budget: float | None = None
     "Seconds of training a trial. [default: the task's own]"
     seed: int = 0
@@ -64,11 +80,13 @@ class Asked:
     name: str | None = None
     "The run's name. [default: month, day and time]"
     resume: str | None = None
-    "Go on with this run; only --trials and --hours can be set anew."
+    "Go on with this run; only --trials, --hours and --max-cost can be set anew."
     task: Annotated[Path, UNSAID] = ROOT
     "A folder with train.py, prepare.py and program.md. [default: this repository]"
     device: Literal["auto", "cpu", "cuda"] = "auto"
     "Where trials run."
+    sandbox: Sandbox = "auto"
+    "`off` runs candidates without the kernel's walls around them, where it has none or they are in the way."
 
 
 app = App(
@@ -83,10 +101,10 @@ app = App(
 @app.default
 def search(asked: Annotated[Asked, Parameter(name="*")] = Asked()) -> int:
     """Search for a better train.py with several lineages that compete for one GPU."""
-    for option in ("lineages", "trials", "hours", "budget"):
+    for option in ("lineages", "trials", "hours", "budget", "max_cost"):
         value = getattr(asked, option)
         if value is not None and not value > 0:
-            raise BadInput(f"--{option} must be more than 0, not {value:g}")
+            raise BadInput(f"--{option.replace('_', '-')} must be more than 0, not {value:g}")
     if asked.resume is not None:
         folder, settings = resumed(asked, asked.resume)
         with hold_device(settings.task.device):
@@ -97,11 +115,56 @@ def search(asked: Annotated[Asked, Parameter(name="*")] = Asked()) -> int:
 
 
 @app.command
-def show(run: str) -> int:
-    """Print the lineage tree of a run and the path of its best genome."""
+def show(run: str | None = None) -> int:
+    """Print the lineage tree of a run and the path of its best genome; without RUN, list the runs."""
+    if run is None:
+        console().print(listing(RUNS))
+        return 0
     folder = runs.find(RUNS, run)
     population = replay(read(folder.journal)) if folder.journal.exists() else Population()
     console().print(report(population, folder.path))
+    return 0
+
+
+@app.command
+def submit(
+    run: str,
+    *,
+    lineage: str,
+    message: Annotated[str, Parameter(alias="-m")],
+    wait: Annotated[bool, Parameter(negative="--no-wait")] = True,
+) -> int:
+    """Queue the train.py of the worktree you are in as a candidate of a running scheduler.
+
+    Parameters
+    ----------
+    run
+        The run's name.
+    lineage
+        The lineage it is for.
+    message
+        The idea, in one line.
+    wait
+        Wait for the outcome and print it.
+    """
+    folder, screen = runs.find(RUNS, run), console()
+    settings = runs.load(folder)
+    sent = submission.found(folder, settings, Path.cwd(), lineage, message)
+    if problem := checks(folder, settings)(sent.genome):
+        screen.print(f"refused: {problem}")
+        return 1
+    receipt = submission.received(folder, Inbox(folder.path).send(sent))
+    if receipt.candidate is None:
+        screen.print(f"refused: {receipt.refused}")
+        return 1
+    screen.print(f"queued as candidate {receipt.candidate} of {run}, for {lineage}")
+    trial = submission.judged(folder, receipt.candidate) if wait else None
+    if wait:
+        screen.print(
+            "the run has ended, or went on without it"
+            if trial is None
+            else summary(trial, settings.task.metric)
+        )
     return 0
 
 
@@ -109,7 +172,10 @@ def begun(asked: Asked, machine: Machine) -> tuple[runs.RunFolder, runs.Settings
     """Make a new run: everything it will ever need is pinned in its settings."""
     name = asked.name or runs.free_name(RUNS, datetime.now())
     folder = runs.new_folder(RUNS, name)
-    briefs, proposers = runs.read_briefs(asked.program), dealt(asked.proposer)
+    briefs, agents = runs.read_briefs(asked.program), named(asked.agent)
+    proposers = dealt(asked.proposer, asked.model, agents)
+    ready(proposers, agents, str(asked.task), folder.path)
+    affordable(asked)
     task = open_task(asked.task, machine.device, asked.budget)
     branches = Branches.open(asked.task, name, folder.path, genome_path(asked.task))
     if branches.used():
@@ -130,18 +196,56 @@ def begun(asked: Asked, machine: Machine) -> tuple[runs.RunFolder, runs.Settings
         hours=asked.hours,
         head=branches.head(),
         baseline=sized(branches, task, machine, now),
+        agents=agents,
+        answers=asked.answers,
+        max_cost=asked.max_cost,
+        sandbox=asked.sandbox,
     )
+    confinable(settings)
     runs.save(folder, settings)
     return folder, settings
 
 
 def resumed(asked: Asked, name: str) -> tuple[runs.RunFolder, runs.Settings]:
     """Find a run again, with its limits set anew if that was asked for."""
-    fixed = [f.name for f in fields(Asked) if f.name not in ("resume", "trials", "hours")]
+    limits = ("trials", "hours", "max_cost")
+    fixed = [f.name for f in fields(Asked) if f.name not in ("resume", *limits)]
     if changed := [f"--{f}" for f in fixed if getattr(asked, f) != getattr(Asked(), f)]:
-        raise BadInput(f"{', '.join(changed)} cannot change in a resumed run; only --trials and --hours can")
+        can = ", ".join(f"--{limit.replace('_', '-')}" for limit in limits)
+        raise BadInput(f"{', '.join(changed)} cannot change in a resumed run; only {can} can")
     folder = runs.find(RUNS, name)
-    return folder, runs.resumed(runs.load(folder), asked.trials, asked.hours)
+    settings = runs.resumed(runs.load(folder), asked.trials, asked.hours, asked.max_cost)
+    ready(settings.proposers, settings.agents, settings.task.folder, folder.path)
+    confinable(settings)
+    return folder, settings
+
+
+def affordable(asked: Asked) -> None:
+    """Raise BadInput for a limit of cost on a model whose price nobody knows."""
+    if asked.max_cost is None:
+        return
+    from population.proposers.models import priced
+
+    if unknown := [model for model in asked.model if not priced(model)]:
+        raise BadInput(
+            f"--max-cost: litellm knows no price of {', '.join(unknown)}, so nothing would be counted"
+        )
+
+
+def confinable(settings: runs.Settings) -> None:
+    """Raise BadInput where strangers' code would run without walls and nobody said aloud that it may."""
+    if settings.sandbox == "off":
+        print("--sandbox off: candidates may read, change and send what you can", file=sys.stderr)
+        return
+    proven = proof()
+    for line in proven.lines():
+        print(line, file=sys.stderr)
+    strangers = any(reads(proposer) or proposer == SUBMIT for proposer in settings.proposers)
+    if strangers and not proven.holds:
+        raise BadInput(
+            "the sandbox does not hold on this machine, and models and agents write code that nobody has "
+            "read; mend that, or say --sandbox off"
+        )
 
 
 def checked(folder: runs.RunFolder, settings: runs.Settings) -> runs.Settings:
@@ -175,7 +279,15 @@ def go(folder: runs.RunFolder, settings: runs.Settings) -> int:
     screen = console()
     screen.print(f"run {settings.run}: starting the machines")
     view = View(screen, Limits(settings.trials, settings.hours))
-    with opened(folder, settings, Cluster, view, write_exports) as search:
+    preflight = checks(folder, settings)
+    with opened(
+        folder,
+        settings,
+        Cluster,
+        view,
+        write_exports,
+        mind_of=lambda lineage, brief, proposer: mind(lineage, proposer, settings, folder, preflight),
+    ) as search:
         for signum in (signal.SIGINT, signal.SIGTERM):  # for good: the last acts are not cut short either
             signal.signal(signum, search.interrupt)
         try:
@@ -185,6 +297,14 @@ def go(folder: runs.RunFolder, settings: runs.Settings) -> int:
             search.export()
     screen.print(report(search.population, folder.path))
     return 0 if search.population.baseline_score is not None else 1
+
+
+def checks(folder: runs.RunFolder, settings: runs.Settings) -> Preflight:
+    """What a candidate goes through before it may use the device."""
+    machine = detect(settings.task.device)  # type: ignore[arg-type]
+    on_card = settings.task.device == "cuda"
+    memory_mb = machine.gpu_memory_mib if on_card else machine.memory_mib * MEMORY_FRACTION
+    return Preflight(settings.task, str(folder.scratch), memory_mb, settings.sandbox)
 
 
 def main(arguments: Sequence[str]) -> int:

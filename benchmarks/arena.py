@@ -34,12 +34,12 @@ from benchmarks.result import Result, write
 from trainer.errors import BadInput
 
 RESULTS: Final = Path(__file__).resolve().parent / "results"
-SIMULATED: Final = ("equal", "unequal", "deceptive", "null", "night")
+SIMULATED: Final = ("equal", "unequal", "deceptive", "null", "noisy", "night")
 TRIALS: Final = 100
 REAL_TRIALS: Final = 16
 INTERRUPTED: Final = 130  # exit code
 
-Name: TypeAlias = Literal["equal", "unequal", "deceptive", "null", "night", "h200", "world", "real"]
+Name: TypeAlias = Literal["equal", "unequal", "deceptive", "null", "noisy", "night", "h200", "world", "real"]
 
 app = App(
     name="arena.py",
@@ -145,8 +145,8 @@ def chosen(names: Sequence[Name], plan: Plan) -> list[str]:
             raise BadInput(f"the kind {name} needs --{name} FILE")
     given = [name for name, file in (("h200", plan.table), ("world", plan.file)) if file is not None]
     wanted = [*names, *given] if names or plan.file else [*SIMULATED, *given]
-    nights = {"night": ("night-equal", "night-unequal")}
-    return list(dict.fromkeys(full for name in wanted for full in nights.get(name, (name,))))
+    several = {"night": ("night-equal", "night-unequal"), "noisy": ("noisy", "null-noisy")}
+    return list(dict.fromkeys(full for name in wanted for full in several.get(name, (name,))))
 
 
 def agenda(kind: Kind, worlds: int, trials: int, first: int = 0) -> list[Task]:

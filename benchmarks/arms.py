@@ -1,6 +1,7 @@
 """What competes on what: for each kind of world, who searches it and how the results are read.
 
     equal, unequal, deceptive, null   pools of ideas (see worlds/pools.py)
+    noisy, null-noisy                 the first and last of these, noisier than hardware is expected to be
     night-equal, night-unequal        a night of one GPU on such pools, with minds that take their time
     h200                              a model of real trials (see worlds/h200.py)
     world                             a landscape of the user's own (see world.py and worlds/example.py)
@@ -91,6 +92,8 @@ def kinds(
         _unequal(),
         _pool("deceptive", "gains that need each other, and dead ends", pools.deceptive),
         _pool("null", "no idea does anything", pools.null),
+        _pool("noisy", "equal briefs, and three times the noise that is expected", pools.noisy),
+        _pool("null-noisy", "no idea does anything, and the same noise", pools.null_noisy),
         _night("equal", pools.equal, night_h),
         _night("unequal", pools.unequal, night_h),
         _real(budget),

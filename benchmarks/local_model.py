@@ -93,11 +93,12 @@ def main(
             base_url = stack.enter_context(served(server_python, model_file, context, threads))
         os.environ |= {"OPENAI_BASE_URL": base_url, "OPENAI_API_KEY": "none"}
         request = first_request(genome_file.read_text(), brief.read_text())
-        found = {
-            form: ask(Llm(Model(f"openai/{name}", timeout_s, 0), form, context * 2 // 3, most_tokens),
-                      request, proposals)
-            for form in forms
-        }  # fmt: skip
+        found: dict[Form, list[Asked]] = {form: [] for form in forms}
+        with contextlib.suppress(KeyboardInterrupt):  # what was measured till then is told
+            for form in forms:
+                llm = Llm(Model(f"openai/{name}", timeout_s, 0), form, context * 2 // 3, most_tokens)
+                for asked in ask(llm, request, proposals):
+                    found[form].append(asked)
     print(table(found))
 
 
@@ -138,20 +139,16 @@ def first_request(text: str, brief: str) -> Request:
     return Request("amber", brief, "c0", text, None, (), known, 1, metric="val_bpb", budget_s=10.0)
 
 
-def ask(llm: Llm, request: Request, proposals: int) -> list[Asked]:
+def ask(llm: Llm, request: Request, proposals: int) -> Iterator[Asked]:
     """Ask a mind so many times; what it proposed before is not to be repeated."""
-    asked: list[Asked] = []
     for number in range(proposals):
         overheard = Overheard(llm)
         answer = Mind(overheard).think(replace(request, seed=request.seed + 100 * number))
         if isinstance(answer, Draft):
             request = replace(request, hashes=request.hashes | {answer.genome_hash})
         reasons = (*overheard.reasons, *([answer.reason] if isinstance(answer, NoIdea) else []))
-        asked.append(
-            Asked(isinstance(answer, Draft), overheard.answers, not reasons, answer.thought, reasons)
-        )
         print(f"{llm.form} {number + 1}/{proposals}: {_said(answer)}", file=sys.stderr)
-    return asked
+        yield Asked(isinstance(answer, Draft), overheard.answers, not reasons, answer.thought, reasons)
 
 
 def _said(answer: Draft | NoIdea) -> str:
@@ -166,7 +163,7 @@ def table(found: dict[Form, list[Asked]]) -> str:
         "|---|---|---|---|---|---|---|",
     ]
     reasons: list[str] = []
-    for form, asked in found.items():
+    for form, asked in ((form, asked) for form, asked in found.items() if asked):
         out.append(f"| {form} | {' | '.join(_figures(asked))} |")
         counted = Counter(reason[:160] for one in asked for reason in one.reasons)
         reasons += [f"- {form}, {count}x: {reason}" for reason, count in counted.most_common(8)]

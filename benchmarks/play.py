@@ -169,7 +169,7 @@ def play(
             shelf,
             machine,
             watcher,
-            lambda brief, proposer: Mind(world.proposer(brief)),
+            lambda lineage, brief, proposer: Mind(world.proposer(brief)),
             machine,
         )
     return _played(population, truth, watcher)

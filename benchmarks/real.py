@@ -17,8 +17,9 @@ from population import evidence, genome, runs
 from population.backend import Inline
 from population.claim import claim
 from population.genomes import Shelf
+from population.lineage import Mind
 from population.locks import hold_device
-from population.minds import dealt, mind
+from population.minds import OPTIMISERS
 from population.state import Population
 from trainer.hardware import detect, sizing
 from trainer.outcome import Completed, Progress
@@ -35,6 +36,8 @@ _SEED: Final = 1_000_000  # of the first fresh trial
 def play(arm: Arm, budget: float | None, seed: int, trials: int) -> Played:
     """Search this repository's task for so many trials of `budget` seconds, the task's own if None.
 
+    The seed says which sampler a single lineage has.
+
     Raises BadInput if another scheduler uses the CPU.
     """
     task = open_task(ROOT, "cpu", budget)
@@ -42,10 +45,18 @@ def play(arm: Arm, budget: float | None, seed: int, trials: int) -> Played:
         folder, shelf = runs.RunFolder(Path(home)), Shelf()
         first = shelf.commit(_first(task), ("head",), "Baseline", time.time())
         briefs = runs.read_briefs([ROOT / "program.md"])
-        settings = settings_of(arm, task, briefs, dealt(["mutate"]), first, seed, trials)
+        samplers = tuple(OPTIMISERS)
+        turned = samplers[seed % len(samplers) :] + samplers[: seed % len(samplers)]
+        settings = settings_of(arm, task, briefs, turned, first, seed, trials)
         watcher = Unwatched(lambda commit: 0.0)
         population = carried_out(
-            settings, folder, shelf, Inline(run_trial), watcher, lambda brief, name: mind(name), time
+            settings,
+            folder,
+            shelf,
+            Inline(run_trial),
+            watcher,
+            lambda *names: Mind(OPTIMISERS[names[-1]]()),
+            time,
         )
         found = evidence.best(population)
         assert found is not None, "the baseline has a score"
@@ -87,4 +98,4 @@ def _played(population: Population, baseline: float, score: float) -> Played:
     claimed = claim(population)
     assert claimed is not None, "the baseline has a score"
     advanced = len(kept(population))
-    return Played(population.finished, score, baseline - score, claimed.gain, claimed.sd, advanced=advanced)
+    return Played(population.finished, score, baseline - score, claimed.gain, advanced=advanced)

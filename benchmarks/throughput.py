@@ -53,7 +53,7 @@ def measure(home: Path, machines: Callable[[], Backend], trials: int) -> tuple[f
         created_at=time.time(),
         task=open_task(task, "cpu"),
         briefs=runs.read_briefs([task / "program.md"]),
-        proposers=dealt(["mutate"]),
+        proposers=dealt(["mutate"], (), {}),
         lineages=4,
         policy="promise",
         seed=0,

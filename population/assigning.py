@@ -6,9 +6,13 @@ its lineage is asked for another, and it is tried on the new tip only if that do
 
 from typing import Final
 
+from population.horizon import spent
+from population.names import SUBMIT, reads
 from population.records import Assigned
 from population.rules import Facts, Rules
 from population.state import Lineage, Population
+
+DRY: Final = 3  # requests in a row without an idea after which a lineage is not asked again
 
 # Every first trial runs with the same seed: paired seeds halve the noise of a comparison.
 FIRST_SEED: Final = 1
@@ -20,8 +24,8 @@ def first(population: Population, candidate: int, reason: str) -> Assigned:
 
 
 def again(population: Population, candidate: int, reason: str) -> Assigned:
-    """Measure a candidate again, with the next seed that its commit was not measured with."""
-    taken = len(population.scores.get(population.candidates[candidate].commit, ()))
+    """Measure a candidate again, with the next seed that it was not given yet."""
+    taken = len(population.turns.get(candidate, ()))
     return Assigned(len(population.trials) + 1, candidate, FIRST_SEED + taken, reason)
 
 
@@ -35,7 +39,30 @@ def is_thinking(lineage: Lineage, rules: Rules, facts: Facts) -> bool:
     return facts.thinking.get(lineage.name, rules.patience_s) < rules.patience_s
 
 
+def parent(population: Population, lineage: Lineage) -> str:
+    """The commit that the lineage's next candidate starts from."""
+    return lineage.root if population.run.policy == "best-of-n" else lineage.tip
+
+
 def fresh(population: Population, lineage: Lineage) -> int | None:
     """The oldest candidate waiting that was made from where the lineage stands; None if all are stale."""
-    made = (number for number in lineage.ready if population.candidates[number].base == lineage.tip)
+    stand = parent(population, lineage)
+    made = (number for number in lineage.ready if population.candidates[number].base == stand)
     return next(made, None)
+
+
+def dry(population: Population, rules: Rules) -> bool:
+    """Whether no lineage has an idea, nor will have one: not its mind, nor the optimiser in its place."""
+    minds = [line for line in population.living if line.proposer != SUBMIT]
+    reading = any(reads(line.proposer) for line in minds)
+    used_up = all(
+        unaffordable(population, rules, line)
+        or (line.declined >= DRY and (line.stood_in >= DRY or not reading))
+        for line in minds
+    )
+    return bool(minds) and used_up and not any(line.ready for line in population.living)
+
+
+def unaffordable(population: Population, rules: Rules, lineage: Lineage) -> bool:
+    """Whether the lineage's mind takes money, and there is none left."""
+    return spent(population, rules) and population.costs.get(lineage.proposer, 0.0) > 0

@@ -18,6 +18,7 @@ class Origin(Struct, frozen=True):
     parents: tuple[str, ...]
     base: str
     combines: tuple[int, ...] = ()
+    about: int | None = None
 
 
 def candidate(population: Population, draft: Draft, origin: Origin, commit: str) -> Candidate:
@@ -37,6 +38,7 @@ def candidate(population: Population, draft: Draft, origin: Origin, commit: str)
         thought=draft.thought,
         expected=draft.expected,
         combines=origin.combines,
+        about=origin.about,
     )
 
 

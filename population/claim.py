@@ -1,8 +1,9 @@
-"""What a run may claim: by trials that had no part in choosing what it reports.
+"""What a run may claim: by trials made after what it reports was chosen, and in one session.
 
 The best of many is partly the luckiest of many, and no model of luck is quite right about the one that was
-picked. A trial that measures the best again once it was built on is picked by nobody, and nor is any of the
-baseline's. Where there are such trials a claim rests on them alone, and otherwise on posteriors.
+picked. Trials that measure the best again are picked by nobody, as long as they do not bring another one to
+the top; and nor are any of the baseline's. Where there are such trials of both in one session a claim rests
+on them alone, since sessions differ by more than trials do; otherwise it rests on posteriors.
 """
 
 import math
@@ -11,7 +12,7 @@ from msgspec import Struct
 
 from population.evidence import Estimate, best, weigh
 from population.state import Population
-from population.weighing.scores import Scores
+from population.weighing.impartial import impartial
 
 
 class Claim(Struct, frozen=True):
@@ -37,21 +38,22 @@ def claim(population: Population) -> Claim | None:
     found, baseline, evidence = best(population), population.baseline, weigh(population)
     if found is None or baseline is None or not {found, baseline} <= evidence.estimates.keys():
         return None
-    scores, built = Scores(population), _built_on(population, found)
-    fresh = [
-        score
-        for score, trial in zip(scores.of(found), population.measured[found], strict=True)
-        if trial.number > built
-    ]
-    if found == baseline or not fresh:
+    ends = _by_session(population, baseline), _by_session(population, found)
+    sessions = ends[0].keys() & ends[1].keys()
+    if found == baseline or not sessions:
         return Claim(evidence.estimates[baseline], evidence.estimates[found], 0)
-    return Claim(_mean(scores.of(baseline), evidence.sigma), _mean(fresh, evidence.sigma), len(fresh))
+    session = min(sessions, key=lambda one: (sum(1 / len(scores[one]) for scores in ends), -one))
+    first, last = (_mean(scores[session], evidence.sigma) for scores in ends)
+    return Claim(first, last, last.trials)
 
 
-def _built_on(population: Population, commit: str) -> int:
-    """The trial after which a commit was built on: that it advanced in, or its first."""
-    trials = population.measured[commit]
-    return next((trial.number for trial in trials if trial.verdict == "advance"), trials[0].number)
+def _by_session(population: Population, commit: str) -> dict[int, list[float]]:
+    """Scores of a commit that had no part in its being chosen, by session."""
+    found: dict[int, list[float]] = {}
+    for trial in impartial(population, commit):
+        if trial.score is not None:
+            found.setdefault(trial.session, []).append(trial.score)
+    return found
 
 
 def _mean(scores: list[float], sigma: float) -> Estimate:

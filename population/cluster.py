@@ -127,7 +127,8 @@ class Cluster:
         return Answered(lineage, answer)
 
     def _new_mind(self, lineage: str) -> Any:
-        return ray.remote(Mind).options(num_cpus=0).remote(self._bodies[lineage].proposer)
+        body = self._bodies[lineage]
+        return ray.remote(Mind).options(num_cpus=0).remote(body.proposer, body.preflight, body.stand_in)
 
     def _new_trainer(self) -> Any:
         return ray.remote(Trainer).options(num_cpus=0, max_concurrency=2).remote()

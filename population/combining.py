@@ -27,24 +27,29 @@ class Step(Struct, frozen=True):
     change: Candidate
     genome: str
     merges: bool  # whether git shows it as a merge with the change's own commit
+    given: tuple[str, ...]  # names in which it gave way to what was there
+
+    @property
+    def idea(self) -> str:
+        return self.change.idea + (f" (but for {', '.join(self.given)})" if self.given else "")
 
 
 def combined(population: Population, asked: Combined, genomes: Genomes, at: float) -> Proposed | Clashed:
     """Carry out the decision `asked`; what is committed on the way is dated `at` (unix seconds)."""
     steps = fitted(population, asked, genomes.text)
-    ablates, changes = asked.operator == "ablate", [step.change for step in steps]
+    ablates = asked.operator == "ablate"
     if not steps or (len(asked.candidates) > 1 and len(steps) == 1 and not ablates):
         return Clashed(asked.lineage, asked.candidates, "they change the same things")
-    draft = draft_of(steps[-1].genome, ("without: " if ablates else "") + _together(changes))
+    draft = draft_of(steps[-1].genome, ("without: " if ablates else "") + _together(steps))
     if isinstance(draft, NoIdea) or draft.genome_hash in population.hashes:
         return Clashed(asked.lineage, asked.candidates, "together they are nothing new")
     origin = Origin(
         lineage=asked.lineage,
         operator=asked.operator,
-        proposer=changes[0].proposer if len(changes) == 1 else CROSSING,
+        proposer=steps[0].change.proposer if len(steps) == 1 else CROSSING,
         parents=(asked.onto,) if ablates else _parents(asked, steps, genomes, at),
         base=asked.onto,
-        combines=tuple(change.number for change in changes),
+        combines=tuple(step.change.number for step in steps),
     )
     return Proposed(committed(population, draft, origin, genomes, at))
 
@@ -62,7 +67,7 @@ def fitted(population: Population, asked: Combined, genome_at: Callable[[str], s
             continue
         merges = not ablates and number in population.tried and _is_apart(population, asked, change, steps)
         genome = merged.text
-        steps.append(Step(change, genome, merges))
+        steps.append(Step(change, genome, merges, merged.given))
     return steps
 
 
@@ -79,9 +84,9 @@ def _parents(asked: Combined, steps: Sequence[Step], genomes: Genomes, at: float
     parents: tuple[str, ...] = ()
     onto = asked.onto
     for done, step in enumerate(steps):
-        before = [earlier.change for earlier in steps[:done]]
-        if len(before) == 1 and before[0].base == onto:
-            onto = before[0].commit  # is that very genome
+        before = steps[:done]
+        if len(before) == 1 and before[0].change.base == onto:
+            onto = before[0].change.commit  # is that very genome
         elif before:
             words = message(_together(before), asked.lineage, CROSSING)
             onto = genomes.commit(steps[done - 1].genome, parents, words, at)
@@ -89,5 +94,5 @@ def _parents(asked: Combined, steps: Sequence[Step], genomes: Genomes, at: float
     return parents
 
 
-def _together(changes: Sequence[Candidate]) -> str:
-    return changes[0].idea if len(changes) == 1 else "together: " + "; ".join(c.idea for c in changes)
+def _together(steps: Sequence[Step]) -> str:
+    return steps[0].idea if len(steps) == 1 else "together: " + "; ".join(step.idea for step in steps)

@@ -2,9 +2,13 @@
 
 from itertools import islice
 from math import inf
+from typing import Final
 
+from population.names import SUBMIT
 from population.rules import Facts, Rules
 from population.state import Population
+
+_TELLING: Final = 4  # trials after which it can be told what one costs
 
 
 def trials_left(population: Population, rules: Rules, facts: Facts) -> float:
@@ -14,10 +18,25 @@ def trials_left(population: Population, rules: Rules, facts: Facts) -> float:
         left = float(rules.trials - population.finished)
     if rules.hours is not None:
         left = min(left, (rules.hours * 3600 - facts.elapsed_s) // _trial_s(population))
-    return left
+    return min(left, _affordable(population, rules))
+
+
+def spent(population: Population, rules: Rules) -> bool:
+    """Whether no money is left for minds that take some."""
+    return rules.max_cost is not None and sum(population.costs.values()) >= rules.max_cost
 
 
 def _trial_s(population: Population) -> float:
     """How long the next trial will take, start-up and exam included: as long as the longest of late."""
     usages = (trial.usage for trial in islice(reversed(population.trials.values()), 5))
     return max([population.run.budget_s, *(usage.wall_s for usage in usages if usage is not None)])
+
+
+def _affordable(population: Population, rules: Rules) -> float:
+    """Trials of ideas that can be paid for; infinite where some take nothing, or nothing is known yet."""
+    minds = {line.proposer for line in population.living if line.proposer != SUBMIT}
+    left = (rules.max_cost or 0.0) - sum(population.costs.values())
+    known = population.finished >= _TELLING and minds <= population.costs.keys()
+    if rules.max_cost is None or not known or left <= 0:
+        return inf
+    return left // (sum(population.costs.values()) / population.finished)

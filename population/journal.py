@@ -37,6 +37,15 @@ def read(path: Path) -> list[Entry]:
         ) from error
 
 
+def is_held(path: Path) -> bool:
+    """Whether some process is writing the journal at `path`."""
+    try:
+        take(path.with_suffix(".lock"), "is running it", "wait").release()
+    except BadInput:
+        return True
+    return False
+
+
 class Journal:
     """The journal of a run, held open by its only writer. `entries` are all it holds, oldest first."""
 

@@ -34,8 +34,11 @@ REPAIRS: Final = 3  # times an author is asked to mend an answer before the requ
 class Mind:
     """A plain class, wrapped as an actor where the run is composed. It holds no truth."""
 
-    def __init__(self, proposer: Proposer, preflight: Preflight | None = None) -> None:
-        self.proposer, self.preflight = proposer, preflight
+    def __init__(
+        self, proposer: Proposer, preflight: Preflight | None = None, stand_in: Proposer | None = None
+    ) -> None:
+        """`stand_in` answers requests that are for it, while the proposer cannot be reached."""
+        self.proposer, self.preflight, self.stand_in = proposer, preflight, stand_in
 
     def think(self, request: Request) -> Answer:
         """Ask the proposer, check what it says and, where that can be mended, ask again with the reason.
@@ -43,8 +46,9 @@ class Mind:
         Notes how long it took in all, and what all of it cost.
         """
         begun, spent, last = time.monotonic(), Thought(), ""
+        author = self.stand_in if request.stand_in and self.stand_in else self.proposer
         for _ in range(1 + REPAIRS):
-            reply = self.proposer.propose(request)
+            reply = author.propose(request)
             spent += reply.thought
             answer = self._checked(request, reply)
             if not isinstance(answer, _Unfit):

@@ -19,13 +19,16 @@ from trainer.errors import BadInput
 
 Lock = FileLock
 
+_MOMENT_S = 0.2
+
 
 def take(path: Path, doing: str, mend: str, mode: int = 0o644) -> Lock:
-    """Lock `path` at once or raise BadInput naming the process that holds it; `release()` gives it back.
+    """Lock `path` at once, or raise BadInput that names who holds it; `release()` gives it back.
 
     `doing` completes "another scheduler (pid 7, since ...)", `mend` says what to do about it.
     """
-    lock = FileLock(path, mode=mode, thread_local=False, blocking=False, on_acquired=_sign)
+    # Whoever only looks whether it is taken holds it for a moment.
+    lock = FileLock(path, timeout=_MOMENT_S, mode=mode, thread_local=False, on_acquired=_sign)
     try:
         lock.acquire()
     except Timeout:

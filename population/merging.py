@@ -24,9 +24,10 @@ Outline: TypeAlias = tuple[Piece, ...]
 
 
 class Merged(Struct, frozen=True, tag="merged"):
-    """The genome with the changes of both sides."""
+    """The genome with the changes of both sides, but for the names in which one side had to give way."""
 
     text: str
+    given: tuple[str, ...] = ()
 
 
 class Conflict(Struct, frozen=True, tag="conflict"):
@@ -77,7 +78,7 @@ def merge(base: str, ours: str, theirs: str, prefer: Side | None = None) -> Merg
     is_open = [text != _closed(text) for text in (base, ours, theirs)]
     if is_open[2] if is_open[1] == is_open[0] else is_open[1]:
         text = re.sub(r"(\r\n|\r|\n)\Z", "", text)
-    return Merged(text)
+    return Merged(text, clashes)
 
 
 def _closed(text: str) -> str:

@@ -1,25 +1,40 @@
 """What has been tried: the memory that all lineages share, as proposers are given it."""
 
-from population.evidence import known
-from population.proposers import Request, Tried
+from collections.abc import Callable
+
+from population.asking import Errand
+from population.evidence import known, weigh
+from population.proposers import Effect, Request, Subject, Tried
 from population.state import Lineage, Population, Trial
 
 MEMORY = 400  # trials a proposer is told of, besides all that advanced
 
 
 def request(
-    population: Population, lineage: Lineage, parent: str, genome: str, brief: str, seed: int
+    population: Population,
+    lineage: Lineage,
+    parent: str,
+    brief: str,
+    seed: int,
+    errand: Errand,
+    genome_at: Callable[[str], str],
 ) -> Request:
     """All that a lineage's mind may know when it is asked for a candidate that starts from `parent`."""
     return Request(
         lineage=lineage.name,
         brief=brief,
         parent=parent,
-        genome=genome,
+        genome=genome_at(parent),
         score=_score(population, parent),
         history=history(population),
         hashes=frozenset(population.hashes),
         seed=seed,
+        metric=population.run.metric,
+        budget_s=population.run.budget_s,
+        path=tuple(trial.number for trial in population.path(parent)),
+        drought=population.drought,
+        task=errand.task,
+        subject=None if errand.about is None else _subject(population, errand.about, genome_at),
     )
 
 
@@ -49,7 +64,34 @@ def _tried(population: Population, trial: Trial) -> Tried:
         knobs=candidate.knobs,
         outcome=trial.outcome,
         advanced=trial.verdict == "advance",
+        brief=population.lineages[candidate.lineage].brief,
+        operator=trial.operator,
+        effect=_effect(population, candidate.number),
     )
+
+
+def _effect(population: Population, candidate: int) -> Effect | None:
+    """What a change did, in units of the score; None under the control arms, which know scores only."""
+    if population.run.policy != "promise":
+        return None
+    evidence = weigh(population)
+    found = evidence.effects.get(candidate)
+    return None if found is None else Effect(found.mean * evidence.sigma, found.p_better)
+
+
+def _subject(population: Population, about: int, genome_at: Callable[[str], str]) -> Subject:
+    """A candidate that a mind is to look at again, and why, in words."""
+    candidate = population.candidates[about]
+    trial, effect = population.tried.get(about), _effect(population, about)
+    if trial is None:
+        remark = "it was thought of on an older genome, and clashes with what has changed since"
+    elif effect is None:
+        remark = "it was tried on an older genome, and much has changed since"
+    else:
+        remark = (
+            f"on an older genome it was a gain with {effect.p_better:.0%} probability; much has changed since"
+        )
+    return Subject(candidate.idea, trial, genome_at(candidate.base), genome_at(candidate.commit), remark)
 
 
 def _score(population: Population, commit: str) -> float | None:

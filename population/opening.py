@@ -34,11 +34,12 @@ def opened(
     view: Watcher,
     export: Export,
     patience_s: float = PATIENCE_S,
-    mind_of: MindOf = lambda brief, proposer: mind(proposer),
+    mind_of: MindOf | None = None,
 ) -> Iterator[Search]:
     """A run ready for its loop: the journal locked, git in step with it, machines up, its opening recorded.
 
-    New and resumed runs are the same here. Raises BadInput if another scheduler has the run.
+    New and resumed runs are the same here. Minds are put together as their names say, without preflight, if
+    `mind_of` does not do it. Raises BadInput if another scheduler has the run.
     """
     with ExitStack() as held:
         journal = held.enter_context(Journal.open(folder.journal))
@@ -51,7 +52,8 @@ def opened(
         def write(population: Population) -> None:
             export(folder.path, population, branches.text)
 
-        search = Search(settings, folder, journal, branches, backend, view, write, patience_s, mind_of)
+        minds = mind_of or (lambda lineage, brief, proposer: mind(lineage, proposer, settings, folder, None))
+        search = Search(settings, folder, journal, branches, backend, view, write, patience_s, minds)
         if search.population.started is not None:
             branches.repair(journal.entries, search.population)
         for event in opening(search.population, settings, branches.text):

@@ -145,6 +145,15 @@ class Plumbing:
         self.run("fast-import", "--quiet", stdin=b"".join(stream))
 
 
+def main_worktree(folder: Path) -> Path:
+    """The main working tree of the repository that `folder` is a linked one of; else `folder` itself."""
+    pointer = folder / ".git"
+    if not pointer.is_file():
+        return folder
+    common = _common((folder / pointer.read_text().partition(":")[2].strip()).resolve())
+    return common.parent if common.name == ".git" else folder
+
+
 def _headline(ref: str, message: str, at: float) -> bytes:
     words = message.replace("\0", "").strip() + "\n"
     person = f"{NAME} <{EMAIL}> {int(at)} +0000"

@@ -16,8 +16,9 @@ another (see promise, crossing, finals and turnover). Better is lower.
 
 from typing import TypeAlias, assert_never
 
-from population.assigning import FIRST_SEED, first, fresh, soonest
-from population.horizon import trials_left
+from population.assigning import DRY, FIRST_SEED, dry, first, soonest
+from population.horizon import spent, trials_left
+from population.promising.finals import due
 from population.promising.promise import Step, promised
 from population.promising.sharing import sharing
 from population.records import Ended, Judged
@@ -26,10 +27,8 @@ from population.state import Lineage, Population
 from population.verdicts import told, verdict
 
 __all__ = [
-    "DRY", "FIRST_SEED", "POLICIES", "Decision", "Facts", "PolicyName", "Rules", "decide", "parent",
-    "wanting", ]  # fmt: skip
-
-DRY = 3  # requests in a row without an idea after which a lineage is not asked again
+    "DRY", "FIRST_SEED", "POLICIES", "Decision", "Facts", "PolicyName", "Rules", "decide",
+]  # fmt: skip
 
 Decision: TypeAlias = Step | Judged | Ended
 
@@ -47,29 +46,14 @@ def decide(population: Population, rules: Rules, facts: Facts) -> Decision | Non
         return None
     if reason := _over(population, rules, facts):
         return Ended(reason)
+    if population.baseline_score is not None and (number := _submitted(population)) is not None:
+        return first(population, number, "it was submitted, and somebody waits for it")
     if rules.policy == "promise" and population.baseline_score is not None:
         return promised(population, rules, facts)
     lineage = _turn(population, rules, facts)
     if lineage is None or not lineage.ready:
         return None
     return first(population, lineage.ready[0], _why(population, rules, lineage))
-
-
-def wanting(population: Population) -> list[str]:
-    """Names of the lineages that should be asked for a candidate now, fewest trials first."""
-    if population.ended is not None or population.baseline_score is None:
-        return []
-    idle = [
-        line
-        for line in population.living
-        if fresh(population, line) is None and not _busy(population, line) and line.declined < DRY
-    ]
-    return [line.name for line in sorted(idle, key=lambda line: len(line.trials))]
-
-
-def parent(population: Population, rules: Rules, lineage: Lineage) -> str:
-    """The commit that the lineage's next candidate starts from."""
-    return lineage.root if rules.policy == "best-of-n" else lineage.tip
 
 
 def _over(population: Population, rules: Rules, facts: Facts) -> str | None:
@@ -83,10 +67,24 @@ def _over(population: Population, rules: Rules, facts: Facts) -> str | None:
     if rules.trials is not None and population.finished >= rules.trials:
         return f"all {rules.trials} trials are done"
     if trials_left(population, rules, facts) < 1:
-        return f"another trial would not end within {rules.hours:g} hours"
-    if all(line.declined >= DRY and not line.ready for line in population.living):
-        return "no lineage has an idea left"
+        return _spent(population, rules) or f"another trial would not end within {rules.hours:g} hours"
+    if dry(population, rules) and not (rules.policy == "promise" and due(population, 0.0)):
+        return _spent(population, rules) or "no lineage has an idea left"
     return None
+
+
+def _spent(population: Population, rules: Rules) -> str | None:
+    """What the minds have cost, if that is all they may."""
+    if not spent(population, rules):
+        return None
+    return f"${sum(population.costs.values()):.2f} are spent, of ${rules.max_cost:.2f} for minds"
+
+
+def _submitted(population: Population) -> int | None:
+    """The oldest candidate waiting that somebody submitted."""
+    waiting = (number for line in population.living for number in line.ready)
+    external = (number for number in waiting if population.candidates[number].operator == "external")
+    return min(external, default=None)
 
 
 def _turn(population: Population, rules: Rules, facts: Facts) -> Lineage | None:
@@ -109,12 +107,6 @@ def _why(population: Population, rules: Rules, lineage: Lineage) -> str:
             return f"it is {lineage.name}'s turn"
         case _:
             assert_never(rules.policy)
-
-
-def _busy(population: Population, lineage: Lineage) -> bool:
-    """Whether the lineage's own trial is under way or not judged yet; its next idea depends on it."""
-    waiting = [*population.unjudged] + ([population.running] if population.running else [])
-    return any(population.trials[n].candidate.lineage == lineage.name for n in waiting)
 
 
 def _tip_score(population: Population, lineage: Lineage) -> float:

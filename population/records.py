@@ -58,6 +58,12 @@ class Candidate(Struct, frozen=True):
     thought: Thought = Thought()
     combines: tuple[int, ...] = ()  # candidates whose changes it brings together, on top of `base`
     expected: float | None = None  # the change of score that its author foresaw; negative is better
+    about: int | None = None  # the candidate that a mind was asked to look at again, or to merge
+
+    @property
+    def is_idea(self) -> bool:
+        """Whether a mind thought of it, rather than a decision putting together what there was."""
+        return self.operator in ("mutate", "revisit") or self.about is not None
 
 
 class Started(Struct, frozen=True, tag="started"):
@@ -94,7 +100,7 @@ class Proposed(Struct, frozen=True, tag="proposed"):
 class Declined(Struct, frozen=True, tag="declined"):
     """A lineage was asked for an idea and had none that could be tried.
 
-    `failed` says that its mind could not be reached at all: it steps aside for a while.
+    `failed` says that its mind could not be reached at all, `stood_in` that the optimiser was asked for it.
     """
 
     lineage: str
@@ -102,6 +108,7 @@ class Declined(Struct, frozen=True, tag="declined"):
     reason: str
     thought: Thought = Thought()
     failed: bool = False
+    stood_in: bool = False
 
 
 class Combined(Struct, frozen=True, tag="combined"):

@@ -19,6 +19,7 @@ class Rules(Struct, frozen=True):
     patience_s: float = 1.0  # how long the GPU waits for the most promising lineage's idea
     lineages: int = 4
     pairs: tuple[tuple[str, str], ...] = ()  # briefs and proposers that a new lineage may get
+    max_cost: float | None = None  # dollars for minds
 
 
 class Facts(Struct, frozen=True):

@@ -16,8 +16,13 @@ from msgspec import Struct
 from population.marks import valid_run_name
 from population.names import lineage_name
 from population.policy import PolicyName, Rules
+from population.proposers.answers import Form
 from trainer.errors import BadInput
+from trainer.sandbox import Sandbox
 from trainer.task import Task
+
+
+UNASKED = "\n## If this file is all you were given"  # a brief's part for agents that nobody here asks
 
 
 class Brief(Struct, frozen=True):
@@ -25,6 +30,11 @@ class Brief(Struct, frozen=True):
 
     name: str
     text: str
+
+    @property
+    def asked(self) -> str:
+        """What a mind of ours is told of it."""
+        return self.text.partition(UNASKED)[0]
 
 
 class Settings(Struct, frozen=True):
@@ -42,6 +52,10 @@ class Settings(Struct, frozen=True):
     hours: float | None
     head: str  # the commit that was checked out
     baseline: str  # on top of it: the genome every lineage starts from, sized to the machine
+    agents: dict[str, str] = {}  # commands of coding agents, by the names they have in `proposers`
+    answers: Form = "edits"  # what language models are asked for
+    max_cost: float | None = None  # dollars that minds may take
+    sandbox: Sandbox = "auto"
 
 
 class RunFolder:
@@ -54,6 +68,9 @@ class RunFolder:
         self.journal = path / "journal.jsonl"
         self.logs = path / "logs"
         self.scratch = path / "scratch"
+
+    def worktree(self, lineage: str) -> Path:
+        return self.path / "worktrees" / lineage
 
     def log(self, trial: int) -> Path:
         return self.logs / f"{trial:04d}.log"
@@ -97,12 +114,15 @@ def load(folder: RunFolder) -> Settings:
         raise BadInput(f"{folder.settings} is damaged ({error}); restore it to resume this run") from error
 
 
-def resumed(settings: Settings, trials: int | None, hours: float | None) -> Settings:
+def resumed(
+    settings: Settings, trials: int | None, hours: float | None, max_cost: float | None = None
+) -> Settings:
     """The settings of a run that goes on: its limits may be set anew, nothing else."""
     return msgspec.structs.replace(
         settings,
         trials=settings.trials if trials is None else trials,
         hours=settings.hours if hours is None else hours,
+        max_cost=settings.max_cost if max_cost is None else max_cost,
     )
 
 
@@ -131,6 +151,7 @@ def rules(settings: Settings, patience_s: float) -> Rules:
         patience_s,
         settings.lineages,
         pairs,
+        settings.max_cost,
     )
 
 

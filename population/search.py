@@ -13,15 +13,20 @@ from types import FrameType
 from typing import Protocol, TypeAlias, assert_never
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from population import notebook, runs
+from population.asking import Errand, errand, stands_in, wanting
+from population.assigning import parent
 from population.backend import Answered, Backend, Gone, Message, Trained
 from population.candidates import Origin, committed
 from population.combining import combined
 from population.genomes import Genomes
+from population.inbox import Inbox, Receipt, Submission
 from population.journal import Journal
 from population.lineage import Answer, Mind
-from population.policy import Facts, decide, parent, wanting
+from population.names import STAND_IN
+from population.policy import Facts, decide
 from population.proposers import NoIdea
 from population.records import (
     Assigned,
@@ -37,6 +42,7 @@ from population.records import (
     Usage,
 )
 from population.state import Population, apply, check, replay
+from population.submitting import submitted
 from trainer.outcome import Progress
 from trainer.trial import Order
 
@@ -45,7 +51,7 @@ EXPORT_EVERY_S = 5.0
 LOSSES = 3  # trials lost in a row before the machine is given up
 
 
-MindOf: TypeAlias = Callable[[str, str], Mind]  # the mind of a lineage, by the names of brief and proposer
+MindOf: TypeAlias = Callable[[str, str, str], Mind]  # of a lineage, by its name, brief and proposer
 
 
 class MachineFailed(Exception):
@@ -74,6 +80,8 @@ class Asked(Struct, frozen=True):
 
     at: float
     parent: str
+    errand: Errand
+    stand_in: bool  # the optimiser was asked in its mind's place
 
 
 class Search:
@@ -96,17 +104,18 @@ class Search:
         self.genomes, self.backend, self.view, self.clock = genomes, backend, view, clock
         self.rules = runs.rules(settings, patience_s)
         self.population = replay(journal.entries)
+        self.inbox = Inbox(folder.path)
         self.asked: dict[str, Asked] = {}  # by lineage
         self.interrupts = 0
         self._warned = False
         self._losses: Counter[int] = Counter()  # by candidate, since a trial last came to its end
-        self._briefs = {brief.name: brief.text for brief in settings.briefs}
+        self._briefs = {brief.name: brief.asked for brief in settings.briefs}
         self._mind_of = mind_of
         self._export = export
         self._exported = 0.0
         self._begun = clock.monotonic()
         for lineage in self.population.living:
-            backend.enrol(lineage.name, mind_of(lineage.brief, lineage.proposer))
+            backend.enrol(lineage.name, mind_of(lineage.name, lineage.brief, lineage.proposer))
 
     def run(self) -> None:
         """Go on until a decision ends the run, or the user does."""
@@ -117,7 +126,9 @@ class Search:
             if self.population.combining is not None:
                 asked, now = self.population.combining, self.clock.time()
                 self.record(combined(self.population, asked, self.genomes, now))
-            for lineage in wanting(self.population):
+            for token, sent in self.inbox.waiting():
+                self.receive(token, sent)
+            for lineage in wanting(self.population, self.rules):
                 if lineage not in self.asked:
                     self.ask(lineage)
             decision = decide(self.population, self.rules, self.facts())
@@ -134,7 +145,7 @@ class Search:
         apply(self.population, self.journal.append(event, self.clock.time()))
         self.genomes.follow(event, self.population)
         if isinstance(event, Founded):
-            self.backend.enrol(event.lineage, self._mind_of(event.brief, event.proposer))
+            self.backend.enrol(event.lineage, self._mind_of(event.lineage, event.brief, event.proposer))
         self.view.tell(event, self.population)
         if isinstance(event, Judged) and self.clock.monotonic() - self._exported > EXPORT_EVERY_S:
             self.export()
@@ -142,11 +153,23 @@ class Search:
     def ask(self, name: str) -> None:
         """Ask a lineage's mind for a candidate; the answer comes as a message."""
         lineage = self.population.lineages[name]
-        start = parent(self.population, self.rules, lineage)
+        start = parent(self.population, lineage)
         seed = Random(f"{self.settings.seed} {name} {self.population.entries}").getrandbits(32)
-        self.asked[name] = Asked(self.clock.monotonic(), start)
-        brief, genome = self._briefs[lineage.brief], self.genomes.text(start)
-        self.backend.think(notebook.request(self.population, lineage, start, genome, brief, seed))
+        stand_in = stands_in(self.population, lineage)
+        task = Errand() if stand_in else errand(self.population, lineage, seed)
+        self.asked[name] = Asked(self.clock.monotonic(), start, task, stand_in)
+        brief = self._briefs[lineage.brief]
+        request = notebook.request(self.population, lineage, start, brief, seed, task, self.genomes.text)
+        self.backend.think(replace(request, stand_in=stand_in))
+
+    def receive(self, token: str, sent: Submission | None) -> None:
+        """Take in what somebody submitted, and give the receipt."""
+        found = submitted(self.population, sent)
+        if not isinstance(found, Receipt):
+            candidate = committed(self.population, *found, self.genomes, self.clock.time())
+            self.record(Proposed(candidate))
+            found = Receipt(candidate.number)
+        self.inbox.answer(token, found)
 
     def launch(self, assigned: Assigned) -> None:
         """Give a candidate the GPU."""
@@ -159,6 +182,7 @@ class Search:
                 task=self.settings.task,
                 log=str(self.folder.log(assigned.trial)),
                 scratch=str(self.folder.scratch),
+                sandbox=self.settings.sandbox,
             )
         )
 
@@ -168,7 +192,7 @@ class Search:
             case None:
                 pass
             case Answered(lineage, answer):
-                self.record(self.proposed(lineage, self.asked.pop(lineage).parent, answer))
+                self.record(self.proposed(lineage, self.asked.pop(lineage), answer))
             case Trained(trial, done):
                 self._losses.clear()
                 self.record(Finished(trial, done.outcome, done.usage))
@@ -176,7 +200,8 @@ class Search:
                 self.record(self.lost(reason))
             case Gone(lineage, reason):
                 assert lineage is not None
-                self.record(Declined(lineage, self.asked.pop(lineage).parent, reason))
+                asked = self.asked.pop(lineage)
+                self.record(Declined(lineage, asked.parent, reason, failed=True, stood_in=asked.stand_in))
             case _:
                 assert_never(message)
         if self.interrupts and not self._warned:
@@ -185,17 +210,21 @@ class Search:
         thinking = {name: asked.at for name, asked in self.asked.items()}
         self.view.show(self.population, self.backend.progress(), thinking)
 
-    def proposed(self, name: str, start: str, answer: Answer) -> Proposed | Declined:
+    def proposed(self, name: str, asked: Asked, answer: Answer) -> Proposed | Declined:
         """What a mind's answer comes to; a draft is put into git and numbered."""
+        lineage, start = self.population.lineages[name], asked.parent
+        reason = None
         if isinstance(answer, NoIdea):
-            return Declined(name, start, answer.reason)
-        if answer.genome_hash in self.population.hashes:  # since the mind was asked
-            return Declined(name, start, f"another lineage was first: {answer.idea}")
-        lineage = self.population.lineages[name]
-        if lineage.pruned is not None:
-            return Declined(name, start, "the lineage has ended")
-        base = lineage.tip if self.rules.policy == "best-of-n" else start
-        origin = Origin(name, "mutate", lineage.proposer, parents=(start,), base=base)
+            reason = answer.reason
+        elif answer.genome_hash in self.population.hashes:  # since the mind was asked
+            reason = f"another lineage was first: {answer.idea}"
+        elif lineage.pruned is not None:
+            reason = "the lineage has ended"
+        if isinstance(answer, NoIdea) or reason is not None:
+            failed = isinstance(answer, NoIdea) and answer.failed
+            return Declined(name, start, reason or "", answer.thought, failed, asked.stand_in)
+        proposer, task = STAND_IN if asked.stand_in else lineage.proposer, asked.errand
+        origin = Origin(name, task.task, proposer, parents=(start,), base=start, about=task.about)
         return Proposed(committed(self.population, answer, origin, self.genomes, self.clock.time()))
 
     def lost(self, reason: str) -> Lost | Finished:

@@ -76,7 +76,13 @@ class Lineage:
     tip: str
     ready: list[int] = field(default_factory=list)  # candidate numbers waiting for the GPU, oldest first
     trials: list[int] = field(default_factory=list)
-    declined: int = 0  # requests for an idea that came to nothing since the last candidate
+    declined: int = 0  # times in a row that its mind was asked for an idea and had none
+    failures: int = 0  # times in a row that its mind could not be reached
+    stood_in: int = 0  # times in a row that the optimiser was asked in its mind's place and had no idea
+    declined_at: int = 0  # how many trials of the run had finished when its mind last had no idea
+    clashed: list[int] = field(
+        default_factory=list
+    )  # candidates that did not fit its tip, since its mind last spoke
     pruned: str | None = None  # why it ended, if it has
 
 
@@ -105,9 +111,14 @@ class Population:
     session: int = 0
     running: int | None = None  # trial number
     tried: dict[int, int] = field(default_factory=dict)  # candidate -> its first trial, running or done
+    turns: dict[int, list[Trial]] = field(
+        default_factory=dict
+    )  # candidate -> all its trials, none of them lost
     unjudged: list[int] = field(default_factory=list)
     baseline: str | None = None  # the commit every lineage started from
     finished: int = 0  # trials that came to an end of their own, the unit of --trials
+    drought: int = 0  # new candidates that were judged since one last advanced
+    costs: dict[str, float] = field(default_factory=dict)  # by proposer, in dollars
     ended: str | None = None
     weighed: tuple[object, object] | None = field(default=None, compare=False, repr=False)  # by evidence
 
@@ -190,18 +201,15 @@ def apply(population: Population, entry: Entry) -> None:
             )
         case Proposed(candidate):
             _propose(population, candidate)
-        case Declined(name):
-            population.lineages[name].declined += 1
+        case Declined() as declined:
+            _decline(population, declined)
         case Combined() as combined:
             population.combining = combined
-        case Clashed(name, candidates):
-            ready = population.lineages[name].ready
-            population.lineages[name].ready = [number for number in ready if number not in candidates]
-            assert population.combining is not None
-            population.combined.add((population.combining.operator, frozenset(candidates)))
-            population.combining = None
+        case Clashed() as clashed:
+            _clash(population, clashed)
         case Adopted(name, commit):
             population.lineages[name].tip = commit
+            population.lineages[name].declined = 0  # from there others may be thought of
             population.bases.setdefault(commit, population.commits[commit])
         case Pruned(name, reason):
             population.lineages[name].pruned = reason
@@ -217,7 +225,9 @@ def apply(population: Population, entry: Entry) -> None:
             population.ended = None
             population.session += 1
             for lineage in population.lineages.values():
-                lineage.declined = 0  # a new scheduler asks everyone again
+                lineage.declined = lineage.failures = lineage.stood_in = (
+                    0  # a new scheduler asks everyone again
+                )
         case Ended(reason):
             population.ended = reason
         case _:
@@ -237,6 +247,7 @@ def check(population: Population, event: Event) -> None:
             asked = combining.candidates if combining else ()
             assert set(candidate.combines) <= set(asked), "it was not asked for"
             assert bool(candidate.combines) == bool(asked), "what was asked for comes first"
+            assert candidate.about is None or candidate.about in population.candidates, "it is about nothing"
         case Declined(lineage):
             assert lineage in population.lineages, f"no lineage {lineage}"
         case Combined(lineage, _, candidates):
@@ -284,22 +295,55 @@ def _propose(population: Population, candidate: Candidate) -> None:
     population.hashes.setdefault(candidate.genome_hash, candidate.commit)
     lineage = population.lineages[candidate.lineage]
     gone = candidate.combines
-    if candidate.operator == "mutate" and not gone and (gone := _outdated(population, candidate)):
+    if candidate.is_idea and not gone and (gone := _outdated(population, candidate)):
         population.replaced[candidate.number] = gone
     lineage.ready = [number for number in lineage.ready if number not in gone]
     lineage.ready.append(candidate.number)
-    lineage.declined = 0
+    lineage.stood_in = 0
+    if candidate.proposer == lineage.proposer:
+        lineage.declined = lineage.failures = 0
     if population.combining is not None:
         together = {candidate.combines, population.combining.candidates}
         population.combined |= {(candidate.operator, frozenset(some)) for some in together}
+        lineage.clashed += [n for n in population.combining.candidates if n not in candidate.combines]
         population.combining = None
+    elif candidate.is_idea:
+        lineage.clashed.clear()
+    _pay(population, candidate.proposer, candidate.thought.cost_usd)
+
+
+def _decline(population: Population, declined: Declined) -> None:
+    lineage = population.lineages[declined.lineage]
+    if declined.stood_in:
+        lineage.stood_in += 1
+        return
+    lineage.declined += 1
+    lineage.failures = lineage.failures + 1 if declined.failed else 0
+    lineage.declined_at = population.finished
+    lineage.clashed.clear()
+    _pay(population, lineage.proposer, declined.thought.cost_usd)
+
+
+def _pay(population: Population, proposer: str, cost_usd: float) -> None:
+    if cost_usd > 0:
+        population.costs[proposer] = population.costs.get(proposer, 0.0) + cost_usd
+
+
+def _clash(population: Population, clashed: Clashed) -> None:
+    assert population.combining is not None
+    lineage = population.lineages[clashed.lineage]
+    lineage.ready = [number for number in lineage.ready if number not in clashed.candidates]
+    if population.combining.operator not in ("ablate", "venture"):
+        lineage.clashed += clashed.candidates
+    population.combined.add((population.combining.operator, frozenset(clashed.candidates)))
+    population.combining = None
 
 
 def _outdated(population: Population, new: Candidate) -> tuple[int, ...]:
     """Ideas of the same lineage that wait and were made from somewhere else, where it stands no more."""
     lineage = population.lineages[new.lineage]
     waiting = (population.candidates[number] for number in lineage.ready)
-    ideas = [candidate for candidate in waiting if candidate.operator == "mutate"]
+    ideas = [candidate for candidate in waiting if candidate.is_idea]
     return tuple(idea.number for idea in ideas if idea.base not in (new.base, lineage.tip))
 
 
@@ -310,9 +354,10 @@ def _assign(population: Population, assigned: Assigned, at: float) -> None:
     if not again:
         lineage.ready.remove(candidate.number)
     lineage.trials.append(assigned.trial)
-    population.trials[assigned.trial] = Trial(
+    trial = population.trials[assigned.trial] = Trial(
         assigned.trial, candidate, assigned.seed, population.session, again, at, assigned.reason
     )
+    population.turns.setdefault(candidate.number, []).append(trial)
     if not again:
         population.tried[candidate.number] = assigned.trial
         population.children.setdefault(candidate.base, []).append(candidate.commit)
@@ -335,6 +380,7 @@ def _finish(population: Population, finished: Finished) -> None:
 def _lose(population: Population, number: int, reason: str) -> None:
     trial = population.trials[number]
     trial.lost = reason
+    population.turns[trial.candidate.number].remove(trial)
     lineage = population.lineages[trial.candidate.lineage]
     lineage.trials.remove(number)
     if not trial.again:
@@ -351,6 +397,9 @@ def _judge(population: Population, judged: Judged) -> None:
     candidate = trial.candidate
     if judged.verdict == "advance":
         population.advanced.add(candidate.commit)
+        population.drought = 0
+    elif not trial.again:
+        population.drought += 1
     if judged.verdict == "advance" and candidate.commit not in population.bases:
         population.bases[candidate.commit] = candidate.number
         if population.lineages[candidate.lineage].pruned is None:

@@ -8,12 +8,14 @@ scores are better.
 from typing import Final
 
 from population.evidence import weigh
-from population.records import Verdict
+from population.records import Candidate, Verdict
 from population.state import Population, Trial
 from trainer.outcome import cause, status
 
-KEEP: Final = 0.65  # probability of being a gain at which a change advances
-TIE: Final = 0.5  # probability of being no loss at which a simpler genome does
+# Probability of being better, where to do nothing counts half: a change advances above KEEP, and above TIE if
+# it makes the genome simpler.
+KEEP: Final = 0.65
+TIE: Final = 0.5
 
 
 def verdict(population: Population, trial: Trial, raw: bool) -> tuple[Verdict, str]:
@@ -34,11 +36,13 @@ def told(trial: Trial) -> str:
 
 
 def _by_score(population: Population, trial: Trial) -> tuple[Verdict, str]:
-    if trial.gain is None:
-        return "discard", "its base has no score to compare with"
-    if trial.gain > 0:
+    tip = population.lineages[trial.candidate.lineage].tip
+    own, other = population.score(trial.candidate.commit), population.score(tip)
+    if own is None or other is None:
+        return "discard", "its tip has no score to compare with"
+    if own < other:
         return "advance", "better than its tip"
-    if trial.gain == 0 and _simpler(population, trial):
+    if own == other and _simpler(population, trial.candidate, tip):
         return "advance", "as good as its tip, and simpler"
     return "discard", "no better than its tip"
 
@@ -51,13 +55,13 @@ def _by_evidence(population: Population, trial: Trial) -> tuple[Verdict, str]:
     odds = f"{effect.p_better:.0%} likely better than its base"
     if effect.p_better > KEEP and effect.mean < 0:
         return "advance", f"{odds}, by {-effect.mean * evidence.sigma:.2g} after shrinkage"
-    if effect.p_better > TIE and _simpler(population, trial):
+    if effect.p_better > TIE and _simpler(population, trial.candidate, trial.candidate.base):
         return "advance", f"{odds}, and simpler"
     if effect.mean < 0:
         return "confirm", f"{odds}: not enough to build on by itself"
     return "discard", f"{odds}"
 
 
-def _simpler(population: Population, trial: Trial) -> bool:
-    base = trial.candidate.base
-    return base in population.commits and trial.candidate.complexity < population.complexity(base)
+def _simpler(population: Population, candidate: Candidate, other: str) -> bool:
+    """Whether a candidate's genome is shorter than that of the commit `other`."""
+    return other in population.commits and candidate.complexity < population.complexity(other)

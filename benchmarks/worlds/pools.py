@@ -90,6 +90,7 @@ class Shape(Struct, frozen=True):
 EQUAL: Final = Shape()
 UNEQUAL: Final = replace(EQUAL, reach=(0.95, 0.5, 0.4, 0.25))
 NULL: Final = replace(EQUAL, broken=0.0, gains=0.0, loss=0.0)
+_NOISY: Final = 1.2  # mbpb: three times what a policy expects of the hardware
 DECEPTIVE: Final = replace(EQUAL, gains=0.1, openers=12, dead_ends=3)
 
 
@@ -231,6 +232,14 @@ def null(seed: int) -> Pool:
 
 def deceptive(seed: int) -> Pool:
     return Pool(DECEPTIVE, seed)
+
+
+def noisy(seed: int) -> Pool:
+    return Pool(replace(EQUAL, sigma=_NOISY), seed)
+
+
+def null_noisy(seed: int) -> Pool:
+    return Pool(replace(NULL, sigma=_NOISY), seed)
 
 
 def on_best_brief(make: Callable[[int], Pool]) -> Callable[[int], Pool]:

@@ -43,7 +43,7 @@ def crossing(population: Population, tip: str, settled: bool) -> Crossing | None
         and (candidate := population.candidates[number]).commit not in line
         and number not in parts
         and not (len(candidate.combines) > 1)
-        and len(population.scores[candidate.commit]) < _REPEATS
+        and len(population.turns[number]) < _REPEATS
     ]
     vain = [(-effects[part].mean, part) for part in parts if part in effects and effects[part].mean > _LEAST]
     found = [_chosen(population, "merge", near), _chosen(population, "ablate", vain) if settled else None]
@@ -56,7 +56,7 @@ def idle(population: Population, tip: str, leader: str) -> tuple[int, ...]:
     Without them what it found may be better than `leader`. None where it found nothing, or all was tried.
     """
     line = steps(population, ancestry(population, tip) - ancestry(population, leader))
-    if not any(step.operator == "mutate" and not stepped_aside(population, step.commit) for step in line):
+    if not any(step.is_idea and not stepped_aside(population, step.commit) for step in line):
         return ()
     gone = {part for step in line if step.operator == "ablate" for part in step.combines}
     aside = [step for step in line if step.operator == "venture"]

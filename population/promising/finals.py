@@ -1,45 +1,58 @@
-"""The last trials of a run: the best and the baseline are measured again, with fresh seeds.
+"""What a run measures again: the baseline when a session begins, the best before it ends.
 
-The best of many single scores is partly luck. What a run reports is what is left of it after that.
+The best of many single scores is partly luck, and what a run reports is what is left of it after that. The
+baseline's share comes first: it tells the noise of a trial before anything is judged by it, and minds have
+the time to think. In a resumed run the best is measured again at once as well, since sessions differ by
+more than trials of one session do.
 """
 
 from math import inf
 from typing import Final
 
-from population.evidence import best, weigh
+from population.evidence import best
 from population.state import Population
+from population.weighing.impartial import impartial
 
-_SHARE: Final = 0.04  # of a run's trials, at least two; none in a run of less than eight
+_SHARE: Final = 0.04  # of a run's trials, half for the baseline and half for the best
 _LEAST, _SHORTEST = 2, 8
+_OPEN: Final = 4  # in a run without an end
 
 
-def finals(population: Population, left: float) -> int:
-    """How many of a run's trials, of which so many are left, are its finals."""
-    trials = population.finished + left
-    return 0 if trials < _SHORTEST or trials == inf else max(_LEAST, round(trials * _SHARE))
+def planned(trials: float) -> int:
+    """How many of a run's `trials` measure baseline and best again; none in one of less than eight."""
+    if trials == inf:
+        return _OPEN
+    return 0 if trials < _SHORTEST else max(_LEAST, round(trials * _SHARE))
 
 
-def champion(population: Population) -> int | None:
-    """The candidate that a resumed run measures before all else, until it has; None otherwise.
+def due(population: Population, left: float) -> list[int]:
+    """Candidates to measure again before the run ends, once for each time they are named here.
 
-    Sessions differ by more than trials of one session do.
+    Those that cannot wait come first; so many trials are `left`.
     """
-    found = best(population)
-    if population.session == 0 or found is None:
-        return None
-    for trial in reversed(population.trials.values()):
-        if trial.session < population.session:
-            break
-        if trial.again and trial.outcome is not None:
-            return None
-    return population.bases[found]
-
-
-def finalist(population: Population) -> int | None:
-    """The candidate to measure next: the best or the baseline, whichever was measured less."""
     found, baseline = best(population), population.baseline
-    if found is None or baseline is None or found == baseline:
+    if found is None or baseline is None:
+        return []
+    share = planned(population.finished + left) // 2
+    lacks = [population.bases[baseline]] * (share + 1 - _measured(population, baseline)) if share else []
+    if found != baseline:
+        lacks += [population.bases[found]] * (share - _measured(population, found))
+    return lacks
+
+
+def opening(population: Population, left: float) -> int | None:
+    """The candidate that this session measures before all else, until it has; None otherwise."""
+    found, baseline = best(population), population.baseline
+    if found is None or baseline is None:
         return None
-    estimates = weigh(population).estimates
-    commit = min((baseline, found), key=lambda c: (estimates[c].trials, c != baseline))
-    return population.bases[commit]
+    ends = [found, baseline] if population.session else []
+    for commit in ends:
+        if not _measured(population, commit):
+            return population.bases[commit]
+    number = population.bases[baseline]
+    return number if number in due(population, left) else None
+
+
+def _measured(population: Population, commit: str) -> int:
+    """Trials of this session that measured a commit without having a part in its being chosen."""
+    return sum(trial.session == population.session for trial in impartial(population, commit))

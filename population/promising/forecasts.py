@@ -49,7 +49,7 @@ def forecasts(population: Population, rng: Random) -> dict[str, Forecast]:
 def record(population: Population, lineage: Lineage) -> Record:
     """What the ideas of the lineage's own mind came to, the latest weighing most."""
     trials = (population.trials[number] for number in reversed(lineage.trials))
-    return weighed((t for t in trials if t.candidate.operator == "mutate"), weigh(population), _FADE)
+    return weighed((t for t in trials if t.candidate.is_idea), weigh(population), _FADE)
 
 
 def weighed(trials: Iterable[Trial], evidence: Evidence, fade: float) -> Record:

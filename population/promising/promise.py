@@ -9,11 +9,11 @@ to know beforehand what kind of landscape it is.
 from random import Random
 from typing import TypeAlias
 
-from population.assigning import again, first, fresh, is_thinking, soonest
+from population.assigning import again, dry, first, fresh, is_thinking, soonest
 from population.horizon import trials_left
 from population.promising import ventures
 from population.promising.crossing import crossing, idle
-from population.promising.finals import champion, finalist, finals
+from population.promising.finals import due, opening
 from population.promising.forecasts import Forecast, forecasts
 from population.promising.lines import looked
 from population.promising.sharing import PATIENCE, leading, venturer
@@ -27,18 +27,19 @@ Step: TypeAlias = Adopted | Assigned | Combined | Founded | Pruned
 
 def promised(population: Population, rules: Rules, facts: Facts) -> Step | None:
     """What to do with a GPU that is free; None to wait. The baseline has a score."""
-    left = trials_left(population, rules, facts)
-    left -= finals(population, left)
-    if left <= 0 and (number := finalist(population)) is not None:
-        return again(population, number, "a finalist, measured with a fresh seed")
-    if (number := champion(population)) is not None:
-        return again(population, number, "the champion, to compare this session's scores with earlier ones")
-    if change := turnover(population, rules.lineages, rules.pairs):
-        return change
+    left = 0.0 if dry(population, rules) else trials_left(population, rules, facts)
+    finals = due(population, left)
+    if left <= len(finals) and finals:
+        return again(population, finals[-1], "a finalist, measured with a fresh seed")
+    if (number := opening(population, left)) is not None:
+        return again(population, number, "measured as the session begins, for what is to be compared with it")
     for lineage in population.living:
         for number in lineage.ready:
-            if population.candidates[number].operator != "mutate":
+            if not population.candidates[number].is_idea:
                 return first(population, number, "as decided")
+    if change := turnover(population, rules.lineages, rules.pairs):
+        return change
+    left -= len(finals)
     return _searched(population, rules, facts, left)
 
 

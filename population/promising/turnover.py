@@ -4,11 +4,11 @@ from typing import Final
 
 from population.names import lineage_name
 from population.promising.forecasts import record
-from population.promising.sharing import leading
+from population.promising.sharing import leading, venturer
 from population.records import Founded, Pruned
 from population.state import Lineage, Population
 
-_FAIR: Final = 8  # trials a lineage has before it can be pruned
+_FAIR: Final = 8  # trials a lineage has before it can be pruned, or another measured by it
 _BEHIND: Final = 0.25  # of the best lineage's gain a trial, below which one is pruned
 
 Pair = tuple[str, str]  # brief and proposer
@@ -23,10 +23,13 @@ def turnover(population: Population, slots: int, pairs: tuple[Pair, ...]) -> Pru
     if len(population.living) < slots:
         pair, why = _next(population, pairs, values)
         return Founded(lineage_name(len(population.lineages)), *pair, tip, why)
-    best = max(population.living, key=lambda line: values[line.name])
-    for line in population.living:
+    known = [line for line in population.living if len(line.trials) >= _FAIR]
+    best = max(known, key=lambda line: values[line.name], default=None)
+    away = venturer(population, tip)
+    for line in known:
         if (
-            len(line.trials) >= _FAIR
+            best is not None
+            and line is not away
             and values[line.name] < _BEHIND * values[best.name]
             and _next(population, pairs, values)[0] != (line.brief, line.proposer)
         ):

@@ -75,6 +75,7 @@ class Request(Struct, frozen=True):
     task: Task = "mutate"
     subject: Subject | None = None  # of a `revisit` or a `merge`
     turned: tuple[Turned, ...] = ()  # earlier answers to this request, oldest first
+    stand_in: bool = False  # the mind cannot be reached: its optimiser is to answer
 
 
 class Proposal(Struct, frozen=True, tag="proposal"):

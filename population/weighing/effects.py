@@ -35,6 +35,7 @@ _ROUNDS: Final = 12  # of expectation maximisation; more change no verdict
 _TAIL_SHARE: Final = 0.05
 _TAIL: Final = 3.0
 _FAR: Final = 8.0  # sigmas beyond which the prior is flat against the noise
+_BEYOND: Final = 1e3  # standard deviations that nothing lies beyond, so that squares stay numbers
 _TABLE: Final[Array] = np.sinh(np.linspace(-7.0, 7.0, 801))  # differences at which `density` is tabulated
 _MEMORY: Final = 400  # trials that the shares are learned from, the latest
 
@@ -120,10 +121,9 @@ def normal(mean: float, sd: float) -> Effect:
     """The figures of an effect that is distributed normally."""
     if sd <= 0:
         return Effect(mean, 0.0, 0.5 if mean == 0 else float(mean < 0), max(-mean, 0.0))
-    below = 0.5 * math.erfc(mean / sd / math.sqrt(2))
-    return Effect(
-        mean, sd, below, sd * math.exp(-0.5 * (mean / sd) ** 2) / math.sqrt(2 * math.pi) - mean * below
-    )
+    far = min(max(mean / sd, -_BEYOND), _BEYOND)
+    below = 0.5 * math.erfc(far / math.sqrt(2))
+    return Effect(mean, sd, below, sd * math.exp(-0.5 * far**2) / math.sqrt(2 * math.pi) - mean * below)
 
 
 def obvious(differences: Array, sd: Array) -> NDArray[np.bool_]:

@@ -13,7 +13,7 @@ from population.branches import Branches
 from population.genomes import Shelf
 from population.journal import Journal, read
 from population.lineage import Mind
-from population.minds import mind
+from population.minds import OPTIMISERS
 from population.opening import opened, opening
 from population.policy import PolicyName
 from population.proposers import Proposal, Reply, Request
@@ -136,8 +136,8 @@ class Tinker:
         return Proposal(genome.rewrite(request.genome, {name: moved}), f"{name} {value} -> {moved}")
 
 
-def mind_of(brief: str, proposer: str) -> Mind:
-    return Mind(Tinker()) if proposer == "tinker" else mind(proposer)
+def mind_of(lineage: str, brief: str, proposer: str) -> Mind:
+    return Mind(Tinker() if proposer == "tinker" else OPTIMISERS[proposer]())
 
 
 @contextmanager

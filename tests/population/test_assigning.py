@@ -2,7 +2,7 @@
 
 import pytest
 
-from population.policy import PolicyName, Rules, wanting
+from population.policy import PolicyName, Rules
 from population.records import Adopted, Assigned, Clashed, Combined, Declined
 from tests.population.stories import ROOT, SIGMA, Story
 
@@ -21,14 +21,14 @@ def moved() -> tuple[Story, str, int]:
 def test_a_lineage_whose_idea_is_stale_is_asked_for_another_at_once() -> None:
     story, _, waits = moved()
     assert story.population.lineages["l2"].ready == [waits]
-    assert sorted(wanting(story.population)) == ["l1", "l2"]
+    assert sorted(story.wanting()) == ["l1", "l2"]
 
 
 def test_the_gpu_waits_a_moment_for_a_fresh_idea_and_the_stale_one_gives_way_to_it() -> None:
     story, tip, waits = moved()
     assert story.decide(thinking={"l2": 0.9}) is None
     fresh = story.propose("l2", tip)
-    assert story.population.lineages["l2"].ready == [fresh] and wanting(story.population) == ["l1"]
+    assert story.population.lineages["l2"].ready == [fresh] and story.wanting() == ["l1"]
     turn = story.decide()
     assert isinstance(turn, Assigned) and turn.candidate == fresh
     assert waits not in story.population.tried
@@ -49,13 +49,13 @@ def test_a_stale_idea_that_cannot_be_rebased_is_dropped_and_the_lineage_asked() 
     story, _, waits = moved()
     assert isinstance(story.decide(), Combined)
     story.tell(Clashed("l2", (waits,), "they change the same things"))
-    assert story.population.lineages["l2"].ready == [] and "l2" in wanting(story.population)
+    assert story.population.lineages["l2"].ready == [] and "l2" in story.wanting()
     assert story.decide() is None
 
 
 def test_a_lineage_that_has_no_other_idea_tries_its_stale_one() -> None:
     story, tip, waits = moved()
-    while "l2" in wanting(story.population):
+    while "l2" in story.wanting():
         story.tell(Declined("l2", tip, "nothing new"))
     asked = story.decide()
     assert isinstance(asked, Combined) and asked.candidates == (waits,)
@@ -77,6 +77,6 @@ def test_under_single_scores_no_idea_gets_stale(policy: PolicyName) -> None:
     story.trial(1.0)
     for turn in range(1, 9):
         story.thinks()
-        assert wanting(story.population) == []
+        assert story.wanting() == []
         assert story.trial(1.0 - turn * SIGMA).verdict == "advance"
     assert not story.population.replaced

@@ -73,6 +73,15 @@ def test_another_day_that_is_worse_for_everyone_is_taken_out_of_the_claim() -> N
     assert claimed(run)[0] == pytest.approx(9.0, abs=0.7)
 
 
+def test_a_champion_that_was_lucky_does_not_pass_its_luck_off_as_another_day() -> None:
+    run = Run()
+    best = run.tried(-6.0, "advance")
+    run.tell(Resumed())
+    run.measured(best, -2.0), run.measured(1, 0.0)
+    assert claimed(run)[0] == pytest.approx(2.0)
+    assert run.sigmas(1) == pytest.approx(0.0, abs=0.2)
+
+
 def test_a_policy_that_keeps_a_better_score_claims_what_is_left_of_it() -> None:
     run = Run("greedy")
     run.tell(Founded("l2", "brief", "scripted", BASE, "asked for"))

@@ -263,7 +263,7 @@ def test_no_level_of_scores_is_an_obstacle(level: float) -> None:
         run.tell(Assigned(trial, 1, trial, ""))
         run.tell(Finished(trial, Completed(level), Usage(1e9)))
         run.tell(Judged(trial, verdict, ""))  # type: ignore[arg-type]
-    number = run.tried((level / 2 - 1) / SIGMA)
+    number = run.tried((level / 2 + 1e-3 - 1) / SIGMA)
     assert run.evidence.sigma > 0 and best(run.population) == BASE
     assert 0 <= run.p_better(number) <= 1
 

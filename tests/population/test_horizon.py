@@ -6,19 +6,17 @@ import pytest
 
 from population.horizon import trials_left
 from population.policy import Facts, Rules
-from population.promising.finals import finals
+from population.promising.finals import planned
 from population.records import Assigned, Completed, Ended, Finished, Usage
-from population.state import Population
 from tests.population.stories import SIGMA, Story
 
 HOUR_S = 3600.0
 
 
-def test_a_run_without_limits_has_no_end_and_no_finals() -> None:
+def test_a_run_without_limits_has_no_end() -> None:
     story = Story()
     story.trial(1.0)
-    left = trials_left(story.population, Rules(), Facts(1e9))
-    assert left == math.inf and finals(story.population, left) == 0
+    assert trials_left(story.population, Rules(), Facts(1e9)) == math.inf
 
 
 @pytest.mark.parametrize(
@@ -45,13 +43,12 @@ def test_the_nearer_of_two_limits_counts() -> None:
     assert trials_left(story.population, Rules(trials=100, hours=1), Facts(3400.0)) == 20
 
 
-@pytest.mark.parametrize(("trials", "last"), [(7, 0), (8, 2), (50, 2), (100, 4), (1000, 40)])
-def test_a_run_has_as_many_finals_as_its_length_is_worth_at_any_time_of_it(trials: int, last: int) -> None:
-    for finished in range(trials):
-        assert finals(Population(finished=finished), float(trials - finished)) == last
+@pytest.mark.parametrize(("trials", "again"), [(7, 0), (8, 2), (50, 2), (100, 4), (1000, 40), (math.inf, 4)])
+def test_a_run_measures_as_much_again_as_its_length_is_worth(trials: float, again: int) -> None:
+    assert planned(trials) == again
 
 
-def test_the_last_trials_before_the_hours_are_over_measure_best_and_baseline_again() -> None:
+def test_the_last_trials_before_the_hours_are_over_measure_the_best_again() -> None:
     story, ended, elapsed_s = Story(1, Rules(lineages=1, hours=1)), None, 0.0
     while ended is None:
         story.thinks()
@@ -63,5 +60,5 @@ def test_the_last_trials_before_the_hours_are_over_measure_best_and_baseline_aga
         ended = decision if isinstance(decision, Ended) else None
     assert "within 1 hours" in ended.reason and elapsed_s == HOUR_S
     trials = list(story.population.trials.values())
-    assert {trial.candidate.number for trial in trials[-2:] if trial.again} == {1, 2}
-    assert all(trial.seed == 2 for trial in trials[-2:])
+    assert [(trial.candidate.number, trial.seed) for trial in trials if trial.again] == [(1, 2), (2, 2)]
+    assert trials[-1].again

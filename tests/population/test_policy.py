@@ -6,7 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from population.policy import DRY, POLICIES, Facts, PolicyName, Rules, decide, parent, wanting
+from population.asking import wanting
+from population.assigning import parent
+from population.policy import DRY, POLICIES, Facts, PolicyName, Rules, decide
 from population.records import (
     Adopted,
     Assigned,
@@ -32,9 +34,9 @@ RAW: tuple[PolicyName, ...] = ("greedy", "round-robin", "best-of-n")
 
 def test_the_baseline_comes_first_and_nobody_is_asked_before_it_has_a_score() -> None:
     story = Story()
-    assert wanting(story.population) == []
+    assert story.wanting() == []
     story.trial(1.0)
-    assert sorted(wanting(story.population)) == ["l1", "l2"]
+    assert sorted(story.wanting()) == ["l1", "l2"]
 
 
 @pytest.mark.parametrize("policy", RAW)
@@ -111,10 +113,10 @@ def test_a_dry_lineage_is_asked_again_when_something_was_learned() -> None:
     story.trial(1.0)
     for _ in range(DRY):
         story.tell(Declined("l2", ROOT.commit, "nothing new"))
-    assert wanting(story.population) == ["l1"]
+    assert story.wanting() == ["l1"]
     story.propose("l1")
     story.trial(0.9)
-    assert sorted(wanting(story.population)) == ["l1", "l2"]
+    assert sorted(story.wanting()) == ["l1", "l2"]
 
 
 def test_a_run_told_to_stop_begins_nothing_but_judges_what_was_under_way() -> None:
@@ -131,9 +133,9 @@ def test_a_run_whose_lineages_have_no_idea_left_ends() -> None:
     story = Story(lineages=1)
     story.trial(1.0)
     for _ in range(DRY):
-        assert wanting(story.population) == ["l1"]
+        assert story.wanting() == ["l1"]
         story.tell(Declined("l1", ROOT.commit, "nothing new"))
-    assert wanting(story.population) == []
+    assert story.wanting() == []
     assert isinstance(story.decide(), Ended)
 
 
@@ -141,7 +143,7 @@ def test_round_robin_gives_everyone_the_same_number_of_trials() -> None:
     story = Story(lineages=3, rules=Rules("round-robin"))
     story.trial(1.0)
     for _ in range(7):
-        for name in wanting(story.population):
+        for name in story.wanting():
             story.propose(name)
         story.trial(1.5)
     assert [len(line.trials) for line in story.population.lineages.values()] == [3, 3, 2]
@@ -177,6 +179,7 @@ def test_promise_waits_as_well_where_the_dice_prefer_the_one_who_thinks() -> Non
     story = Story()
     story.trial(1.0)
     story.propose("l1")
+    story.open()
     rules = [Rules(seed=seed) for seed in range(40)]
     soon = [decide(story.population, rule, Facts(thinking={"l2": 0.9})) for rule in rules]
     assert 5 < soon.count(None) < 35
@@ -191,7 +194,7 @@ def test_best_of_n_always_starts_from_the_baseline() -> None:
     story.trial(0.5)
     lineage = story.population.lineages["l1"]
     assert lineage.tip != ROOT.commit
-    assert parent(story.population, story.rules, lineage) == ROOT.commit
+    assert parent(story.population, lineage) == ROOT.commit
 
 
 def test_promise_prefers_the_lineage_that_gains() -> None:
@@ -199,7 +202,7 @@ def test_promise_prefers_the_lineage_that_gains() -> None:
     story.trial(1.0)
     best = 1.0
     for _ in range(40):
-        for name in wanting(story.population):
+        for name in story.wanting():
             story.propose(name)
         turn = story.settled()
         assert isinstance(turn, Assigned)
@@ -238,8 +241,9 @@ def test_a_change_that_turns_out_better_when_measured_again_advances() -> None:
     story.trial(1.0)
     number = story.propose("l1")
     assert story.trial(1.0 - 0.9 * SIGMA).verdict == "confirm"
-    story.tell(Assigned(3, number, 2, "once more"))
-    story.tell(Finished(3, Completed(1.0 - 6 * SIGMA), Usage(1e9)))
+    last = len(story.population.trials) + 1
+    story.tell(Assigned(last, number, 2, "once more"))
+    story.tell(Finished(last, Completed(1.0 - 6 * SIGMA), Usage(1e9)))
     judged = story.decide()
     assert isinstance(judged, Judged) and judged.verdict == "advance"
     assert story.tip("l1") == story.population.candidates[number].commit
@@ -254,26 +258,55 @@ def test_a_base_that_is_measured_again_stays_where_it_is() -> None:
     assert isinstance(judged, Judged) and judged.verdict == "confirm"
 
 
-def test_the_finals_measure_best_and_baseline_with_fresh_seeds_and_count_as_trials() -> None:
-    story = Story(lineages=1, rules=Rules(trials=10, lineages=1))
+def test_a_run_measures_its_baseline_again_at_first_and_its_best_at_last() -> None:
+    story = Story(lineages=1, rules=Rules(trials=100, lineages=1))
     story.trial(1.0)
     best = story.propose("l1")
     story.trial(1.0 - 10 * SIGMA)
-    for _ in range(6):
+    for _ in range(94):
         story.propose("l1")
         story.trial(1.2)
     story.propose("l1")
     for _ in range(2):
+        story.trial(1.0 - 10 * SIGMA)
+    again = [trial for trial in story.population.trials.values() if trial.again]
+    assert [trial.number for trial in again] == [2, 3, 99, 100]
+    assert [(trial.candidate.number, trial.seed) for trial in again] == [(1, 2), (1, 3), (best, 2), (best, 3)]
+    ended = story.settled()
+    assert isinstance(ended, Ended) and "100 trials" in ended.reason
+
+
+def test_a_run_whose_ideas_are_used_up_measures_its_best_again_before_it_ends() -> None:
+    story = Story(lineages=1, rules=Rules(trials=100, lineages=1))
+    story.trial(1.0)
+    story.propose("l1")
+    story.trial(1.0 - 10 * SIGMA)
+    for _ in range(6):
+        story.propose("l1")
+        story.trial(1.2)
+    for _ in range(DRY):
+        story.tell(Declined("l1", story.tip("l1"), "nothing left"))
+    story.trial(1.0 - 9 * SIGMA)
+    assert story.population.trials[story.population.finished].again
+    ended = story.settled()
+    assert isinstance(ended, Ended) and "no lineage has an idea left" in ended.reason
+
+
+def test_a_near_miss_that_crashes_when_measured_again_is_not_measured_for_ever() -> None:
+    story = Story(lineages=1, rules=Rules(trials=100, lineages=1))
+    story.trial(1.0)
+    near = story.propose("l1")
+    story.trial(1.0 - 0.9 * SIGMA)
+    again = []
+    for _ in range(60):
+        story.propose("l1")
         turn = story.settled()
         assert isinstance(turn, Assigned)
-        score = 1.0 if turn.candidate == 1 else 1.0 - 10 * SIGMA
-        story.tell(Finished(turn.trial, Completed(score), Usage(1e9)))
+        outcome = Crashed("once more") if turn.candidate == near else Completed(1.1)
+        again += [turn.seed] if turn.candidate == near else []
+        story.tell(Finished(turn.trial, outcome, Usage(1e9)))
         story.decide()
-    last = list(story.population.trials.values())[-2:]
-    assert {trial.candidate.number for trial in last} == {1, best}
-    assert all(trial.again and trial.seed == 2 for trial in last)
-    ended = story.settled()
-    assert isinstance(ended, Ended) and "10 trials" in ended.reason
+    assert len(again) <= 2 and len(set(again)) == len(again)
 
 
 @pytest.mark.parametrize("policy", RAW)
@@ -290,11 +323,11 @@ def test_single_scores_have_no_finals(policy: PolicyName) -> None:
 def test_a_candidate_is_asked_for_from_those_who_idle_fewest_trials_first() -> None:
     story = Story(lineages=3, rules=Rules("greedy"))
     story.trial(1.0)
-    assert wanting(story.population) == ["l2", "l3", "l1"]
+    assert story.wanting() == ["l2", "l3", "l1"]
     story.propose("l2")
-    assert wanting(story.population) == ["l3", "l1"]
+    assert story.wanting() == ["l3", "l1"]
     turn = story.settled()
-    assert isinstance(turn, Assigned) and wanting(story.population) == ["l3", "l1"]  # l2 is busy
+    assert isinstance(turn, Assigned) and story.wanting() == ["l3", "l1"]  # l2 is busy
 
 
 def test_a_pruned_lineage_is_neither_asked_nor_assigned() -> None:
@@ -302,7 +335,7 @@ def test_a_pruned_lineage_is_neither_asked_nor_assigned() -> None:
     story.trial(1.0)
     story.propose("l1")
     story.tell(Pruned("l1", "fell behind"))
-    assert wanting(story.population) == ["l2"]
+    assert story.wanting() == ["l2"]
     assert story.settled() is None
     second = story.propose("l2")
     turn = story.settled()
@@ -316,7 +349,7 @@ def test_only_the_living_without_an_idea_for_where_they_stand_are_asked(
     population = _folded(entries)
     bases = {line.name: {population.candidates[n].base for n in line.ready} for line in population.living}
     idle = {line.name for line in population.living if line.tip not in bases[line.name]}
-    assert set(wanting(population)) <= idle
+    assert set(wanting(population, Rules())) <= idle
 
 
 @given(histories(), st.sampled_from(POLICIES))

@@ -82,8 +82,11 @@ def test_the_control_arms_do_nothing_but_try_what_was_thought_of(tmp_path: Path,
     assert not {Combined, Adopted, Pruned} & kinds.keys() and not population.replaced
     assert not [trial for trial in population.trials.values() if trial.again]
     assert {trial.verdict for trial in population.trials.values()} == {"advance", "discard"}
+    tips = {name: population.trials[1].score for name in population.lineages}
     for trial in list(population.trials.values())[1:]:
-        assert (trial.verdict == "advance") == ((trial.gain or 0.0) > 0)
+        tip, score = tips[trial.candidate.lineage], trial.score
+        assert tip is not None and score is not None and (trial.verdict == "advance") == (score < tip)
+        tips[trial.candidate.lineage] = min(tip, score)
 
 
 @pytest.mark.parametrize("policy", ["greedy", "round-robin", "best-of-n"])
@@ -449,7 +452,7 @@ def test_a_machine_that_always_dies_stops_the_run(tmp_path: Path, task: Path) ->
     with begun(folder, machines=lambda: Mortal(trials=99)) as search:
         with pytest.raises(MachineFailed, match="in a row were lost: killed"):
             search.run()
-        assert search.population.finished < 6
+        assert search.population.finished < 8
 
 
 def test_a_lineage_whose_mind_always_dies_steps_aside(tmp_path: Path, task: Path) -> None:
@@ -462,14 +465,13 @@ def test_a_lineage_whose_mind_always_dies_steps_aside(tmp_path: Path, task: Path
 
 def test_what_two_minds_think_of_at_once_is_tried_once(tmp_path: Path) -> None:
     small = make_task(tmp_path / "small", "A = True\nB = True\nC = True\nprint(A, B, C)\n")
-    tried: list[str] = []
 
-    def remember(text: str) -> Outcome:
-        tried.append(str(knobs(text)))
+    def counted(text: str) -> Outcome:
         return Completed(1.0 + sum(map(bool, knobs(text).values())))
 
-    searched(make_run(tmp_path, small, trials=30, lineages=4), remember)
-    assert len(tried) == len(set(tried))
+    population = searched(make_run(tmp_path, small, trials=30, lineages=4), counted).population
+    first = [trial.candidate.genome_hash for trial in population.trials.values() if not trial.again]
+    assert len(first) == len(set(first)) >= 3
 
 
 def test_what_is_exported_shows_every_verdict(

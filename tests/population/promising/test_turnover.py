@@ -89,6 +89,16 @@ def test_a_lineage_that_fell_behind_is_pruned_after_a_fair_trial_and_not_before(
     assert isinstance(pruned, Pruned) and pruned.lineage == "l2"
 
 
+def test_nobody_is_pruned_for_gaining_less_than_a_lineage_that_was_hardly_tried() -> None:
+    population = begun(*PAIRS[:2])
+    for _ in range(12):
+        tried(population, "l1", -6.0)
+    assert turnover(population, 2, PAIRS) is None
+    for _ in range(12):
+        tried(population, "l2", -6.0)
+    assert turnover(population, 2, PAIRS) is None
+
+
 def test_nobody_is_pruned_where_all_gain_alike() -> None:
     population = begun(*PAIRS[:2])
     for _ in range(12):

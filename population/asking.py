@@ -1,0 +1,114 @@
+"""Who is asked for an idea, and for what: something new, another look at a near miss, or a merge.
+
+A lineage without a fresh idea is asked, unless its last answers came to nothing: then it is left alone for a
+while, and for longer each time. One whose mind cannot be reached steps aside in the same way, and only when
+nobody's can be does the optimiser stand in. Minds that read prose get errands besides new ideas: a change
+that could not be put on the tip by structure, and after a drought a near miss whose surroundings changed.
+"""
+
+from random import Random
+from typing import Final
+
+from msgspec import Struct
+
+from population.assigning import DRY, fresh, unaffordable
+from population.evidence import weigh
+from population.names import SUBMIT, reads
+from population.promising.lines import ancestry
+from population.proposers import Task
+from population.records import Candidate
+from population.rules import Rules
+from population.state import Lineage, Population
+
+_PATIENT: Final = 16  # most trials that a lineage is left alone for
+_DROUGHT: Final = 6  # trials without an advance after which near misses are looked at again
+_REVISITS: Final = 3  # then one request in so many is about one
+_NEAR: Final = 0.25  # probability of being better that makes a near miss
+
+
+class Errand(Struct, frozen=True):
+    """What a mind is asked for, and the candidate that it is about, if it is about one."""
+
+    task: Task = "mutate"
+    about: int | None = None
+
+
+def wanting(population: Population, rules: Rules) -> list[str]:
+    """Names of the lineages that should be asked for a candidate now, fewest trials first."""
+    if population.ended is not None or population.baseline_score is None:
+        return []
+    idle = [
+        line
+        for line in population.living
+        if line.proposer != SUBMIT
+        and fresh(population, line) is None
+        and not _busy(population, line)
+        and (_willing(population, line) or stands_in(population, line))
+        and not unaffordable(population, rules, line)
+    ]
+    return [line.name for line in sorted(idle, key=lambda line: len(line.trials))]
+
+
+def stands_in(population: Population, lineage: Lineage) -> bool:
+    """Whether the optimiser answers for the lineage: no mind has an idea, and its own is to be left alone."""
+    minds = [line for line in population.living if line.proposer != SUBMIT]
+    reading = any(reads(line.proposer) for line in minds)
+    lost = all(line.failures or line.declined >= DRY for line in minds)
+    return reading and lost and not _willing(population, lineage) and lineage.stood_in < DRY
+
+
+def errand(population: Population, lineage: Lineage, seed: int) -> Errand:
+    """What to ask the lineage's mind for. The same arguments, the same errand."""
+    if not reads(lineage.proposer):
+        return Errand()
+    tip = ancestry(population, lineage.tip)
+    lost = [number for number in lineage.clashed if _worth(population, number)]
+    if lost:
+        return Errand("merge", lost[-1])
+    if population.drought >= _DROUGHT and Random(f"{seed} errand").randrange(_REVISITS) == 0:
+        near = _near_misses(population, lineage, tip)
+        if near:
+            return Errand("revisit", near[0].number)
+    return Errand()
+
+
+def _worth(population: Population, candidate: int) -> bool:
+    """Whether a change that did not fit was never tried, or is more likely a gain than not."""
+    effect = weigh(population).effects.get(candidate)
+    return candidate not in population.tried or (effect is not None and effect.p_better > 0.5)
+
+
+def _near_misses(population: Population, lineage: Lineage, tip: set[str]) -> list[Candidate]:
+    """Changes that nearly were a gain where the lineage no longer stands, and were not looked at since."""
+    effects = weigh(population).effects
+    seen = {one.about for one in population.candidates.values() if one.about is not None}
+    near = [
+        (effects[number].p_better, candidate)
+        for number, candidate in population.candidates.items()
+        if number in effects
+        and number not in seen
+        and (candidate.is_idea or candidate.operator == "external")
+        and candidate.base != lineage.tip
+        and candidate.commit not in tip
+        and effects[number].p_better >= _NEAR
+    ]
+    return [candidate for _, candidate in sorted(near, key=lambda pair: (-pair[0], pair[1].number))]
+
+
+def _willing(population: Population, lineage: Lineage) -> bool:
+    """Whether the lineage's own mind may be asked."""
+    if lineage.failures:
+        return _rested(population, lineage)
+    return lineage.declined < DRY or _rested(population, lineage)
+
+
+def _rested(population: Population, lineage: Lineage) -> bool:
+    """Whether it was left alone for long enough: 1, 2, 4, ... trials after answers that came to nothing."""
+    times = lineage.failures or lineage.declined - DRY + 1
+    return population.finished - lineage.declined_at >= min(1 << max(times - 1, 0), _PATIENT)
+
+
+def _busy(population: Population, lineage: Lineage) -> bool:
+    """Whether the lineage's own trial is under way or not judged yet; its next idea depends on it."""
+    waiting = [*population.unjudged] + ([population.running] if population.running else [])
+    return any(population.trials[n].candidate.lineage == lineage.name for n in waiting)

@@ -1,0 +1,33 @@
+"""What a submission comes to: a draft with its origin, or a receipt that says why it cannot be one. Pure."""
+
+from population.candidates import Origin
+from population.inbox import Receipt, Submission
+from population.lineage import Draft, draft_of
+from population.names import SUBMIT
+from population.proposers import NoIdea
+from population.state import Population
+
+_LONGEST = 300  # characters of an idea
+
+
+def submitted(population: Population, sent: Submission | None) -> tuple[Draft, Origin] | Receipt:
+    """The draft to commit. What was recorded before gets its receipt again."""
+    if sent is None:
+        return Receipt(refused="it cannot be read; submit it again")
+    lineage = population.lineages.get(sent.lineage)
+    if lineage is None or lineage.pruned is not None:
+        names = ", ".join(line.name for line in population.living)
+        return Receipt(refused=f"no living lineage {sent.lineage!r}: there are {names}")
+    idea = " ".join(sent.idea.split())[:_LONGEST]
+    draft = draft_of(sent.genome, idea or "submitted without words")
+    if isinstance(draft, NoIdea):
+        return Receipt(refused=draft.reason)
+    if (commit := population.hashes.get(draft.genome_hash)) is not None:
+        candidate = population.candidates[population.commits[commit]]
+        if candidate.operator == "external":
+            return Receipt(candidate.number)
+        return Receipt(refused=f"candidate {candidate.number} is the same: {candidate.idea}")
+    if sent.parent not in population.scores:
+        return Receipt(refused="its parent has no score in this run; start from the tip of a lineage")
+    origin = Origin(sent.lineage, "external", SUBMIT, parents=(sent.parent,), base=sent.parent)
+    return draft, origin
