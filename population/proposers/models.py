@@ -12,6 +12,7 @@ charges for a call that was given up is not known and not counted.
 """
 
 import asyncio
+import atexit
 import functools
 import os
 import re
@@ -19,6 +20,7 @@ import threading
 import time
 import warnings
 from collections.abc import Sequence
+from concurrent.futures import Future
 from types import ModuleType
 from typing import Any, Final
 
@@ -30,6 +32,7 @@ from population.records import Thought
 from trainer.errors import BadInput
 
 RETRIES: Final = 4
+_END_S: Final = 10.0  # that the loop may take to end
 _ENVIRONMENT: Final = {
     "LITELLM_LOCAL_MODEL_COST_MAP": "True",  # else it is fetched at import
     "LITELLM_MODE": "PRODUCTION",  # else a .env file found on the way up is loaded
@@ -85,7 +88,11 @@ class Model:
             request["num_ctx"] = _tokens(request["messages"]) * 3 // 2 + most_tokens
         answered = self._answered(request, _wishes(temperature, seed, schema))
         with warnings.catch_warnings(action="ignore"):  # of litellm's types, at its first calls
-            answer = asyncio.run_coroutine_threadsafe(answered, _loop(os.getpid())).result()
+            future = asyncio.run_coroutine_threadsafe(answered, _loop(os.getpid()))
+            try:
+                answer = future.result()
+            finally:
+                future.cancel()  # of an answer that nobody waits for any more
         return replace(answer, thought=replace(answer.thought, wall_s=time.monotonic() - begun))
 
     async def _answered(self, request: dict[str, Any], wishes: list[dict[str, Any]]) -> Said | Failed:
@@ -166,10 +173,25 @@ def _litellm() -> ModuleType:
 def _loop(pid: int) -> asyncio.AbstractEventLoop:
     """The loop of this process that all models are asked on.
 
-    It outlasts the calls, since litellm's connections and what it still has to note belong to it.
+    It outlasts the calls, since litellm's connections and what it still has to note belong to it. It is ended
+    before the interpreter is: a thread that is stopped in the middle of an import hangs the exit.
     """
-    loop = asyncio.new_event_loop()
-    threading.Thread(target=loop.run_forever, name="models", daemon=True).start()
+    begun: Future[asyncio.AbstractEventLoop] = Future()
+    over = asyncio.Event()
+
+    async def live() -> None:
+        begun.set_result(asyncio.get_running_loop())
+        await over.wait()
+
+    thread = threading.Thread(target=asyncio.run, args=(live(),), name="models", daemon=True)
+    thread.start()
+    loop = begun.result()
+
+    def end() -> None:
+        loop.call_soon_threadsafe(over.set)
+        thread.join(_END_S)
+
+    atexit.register(end)
     return loop
 
 

@@ -2,6 +2,7 @@
 
 import os
 import pickle
+import signal
 import subprocess
 import sys
 import time
@@ -247,6 +248,26 @@ def test_litellm_is_imported_on_first_use_without_network_or_a_word() -> None:
     environment = {"PATH": os.environ["PATH"], "OPENAI_API_KEY": KEY, "PYTHONPATH": str(ROOT)}
     ran = subprocess.run([sys.executable, "-c", QUIET], env=environment, capture_output=True, text=True)
     assert (ran.returncode, ran.stdout, ran.stderr) == (0, "", "")
+
+
+ASK = """
+from population.proposers.models import Model
+from population.proposers.prompt import Message
+Model("openai/test").ask([Message("user", "Hello?")], 0.5, 7, None, 100)
+"""
+
+
+def test_a_program_that_is_interrupted_while_it_waits_for_a_model_ends() -> None:
+    with ModelServer(Stall()) as server:
+        environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT)} | server.environment
+        program = subprocess.Popen([sys.executable, "-c", ASK], env=environment, stderr=subprocess.PIPE)
+        while not server.asked:
+            assert program.poll() is None
+            time.sleep(0.05)
+        program.send_signal(signal.SIGINT)
+        _, told = program.communicate(timeout=30)
+    assert b"KeyboardInterrupt" in told
+    assert b"destroyed" not in told
 
 
 def test_a_thought_is_counted_as_nothing_where_nothing_was_answered() -> None:
