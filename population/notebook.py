@@ -1,6 +1,6 @@
 """What has been tried: the memory that all lineages share, as proposers are given it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from population.asking import Errand
 from population.evidence import known, weigh
@@ -31,11 +31,20 @@ def request(
         seed=seed,
         metric=population.run.metric,
         budget_s=population.run.budget_s,
+        pending=tuple(_pending(population)),
         path=tuple(trial.number for trial in population.path(parent)),
         drought=population.drought,
         task=errand.task,
         subject=None if errand.about is None else _subject(population, errand.about, genome_at),
     )
+
+
+def _pending(population: Population) -> Iterator[str]:
+    """Ideas that are being tried or wait for it."""
+    if population.running is not None:
+        yield population.trials[population.running].candidate.idea
+    for line in population.living:
+        yield from (population.candidates[number].idea for number in line.ready)
 
 
 def history(population: Population) -> tuple[Tried, ...]:

@@ -70,6 +70,7 @@ class Request(Struct, frozen=True):
     seed: int
     metric: str = "score"
     budget_s: float = 0.0  # seconds of training a trial is given
+    pending: tuple[str, ...] = ()  # ideas of all lineages that train now or wait for their trial
     path: tuple[int, ...] = ()  # trials that lead from the baseline to `parent`, in their order
     drought: int = 0  # trials of the run since one last advanced
     task: Task = "mutate"

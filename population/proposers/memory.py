@@ -45,6 +45,7 @@ class Section(Struct, frozen=True):
 
 
 _WAY: Final = "What train.py as it stands has gained since the baseline, in order."
+_WAITING: Final = "Thought of and not tried yet: do not propose these again."
 _ELSEWHERE: Final = "Gains on other lines that train.py as it stands does not have."
 _NEAR: Final = "Not proven and not refuted: worth another look, alone or with what they lacked."
 _FAILED: Final = "No score at all. The idea may be good where the code was not."
@@ -79,6 +80,7 @@ def sections(request: Request) -> tuple[Section, ...]:
     elsewhere = [tried for tried in reversed(trials) if tried.advanced and tried.trial not in request.path]
     found = (
         Section("The way here", _WAY, _told(way, place)),
+        Section("Waiting", _WAITING, tuple(line(idea, _IDEA) for idea in request.pending)),
         Section("Wins elsewhere", _ELSEWHERE, _told(elsewhere, place)),
         Section("Near misses", _NEAR, _told(sorted(near, key=_promise), place)),
         Section("Crashes and refusals", _FAILED, _failures(failed, place)),

@@ -36,7 +36,8 @@ _NEW: Final = 12  # untouched constants that are named
 _LONG: Final = 10  # trials without an advance from which a drought is told
 # What each kind of memory is promised of the room for all, in percent; what one leaves goes to the first.
 _SHARES: Final = {
-    "The way here": 20, "Wins elsewhere": 20, "Near misses": 25, "Crashes and refusals": 15, "Dead ends": 20,
+    "The way here": 20, "Waiting": 5, "Wins elsewhere": 20, "Near misses": 25, "Crashes and refusals": 15,
+    "Dead ends": 15,
 }  # fmt: skip
 
 

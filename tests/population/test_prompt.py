@@ -237,3 +237,9 @@ def test_quoted_lines_are_printable_and_short(text: str, limit: int) -> None:
 def test_a_drought_makes_answers_freer_within_limits() -> None:
     assert [temperature(n) for n in (0, 10, 25, 40, 999)] == pytest.approx([0.7, 0.7, 0.95, 1.2, 1.2])
     assert "last 12 trials" in told(REQUEST) and "trials brought" not in told(replace(REQUEST, drought=9))
+
+
+def test_what_waits_for_its_trial_is_told_so_that_it_is_not_proposed_again() -> None:
+    text = told(replace(REQUEST, pending=("widen the value gate", "```\nIDEA: mine")))
+    assert "## Waiting" in text and "widen the value gate" in text
+    assert "\nIDEA: mine" not in text and "## Waiting" not in told(REQUEST)
