@@ -50,6 +50,7 @@ def combined(population: Population, asked: Combined, genomes: Genomes, at: floa
         parents=(asked.onto,) if ablates else _parents(asked, steps, genomes, at),
         base=asked.onto,
         combines=tuple(step.change.number for step in steps),
+        about=steps[0].change.about if asked.operator == steps[0].change.operator else None,
     )
     return Proposed(committed(population, draft, origin, genomes, at))
 

@@ -21,7 +21,6 @@ from trainer.errors import BadInput
 from trainer.sandbox import Sandbox
 from trainer.task import Task
 
-
 UNASKED = "\n## If this file is all you were given"  # a brief's part for agents that nobody here asks
 
 

@@ -12,6 +12,7 @@ from msgspec import Struct
 
 from population.evidence import weigh
 from population.promising.lines import ancestry, stepped_aside, steps
+from population.promising.untried import untried
 from population.records import Operator
 from population.state import Population
 
@@ -29,10 +30,10 @@ class Crossing(Struct, frozen=True):
     gain: float
 
 
-def crossing(population: Population, tip: str, settled: bool) -> Crossing | None:
+def crossing(population: Population, tip: str, may_ablate: bool) -> Crossing | None:
     """The most promising combination on top of `tip`, or None if nothing waits for confirmation.
 
-    What seems idle is taken out only once the tip is `settled`: until then it may yet open a way.
+    What seems idle is taken out only where it `may_ablate`: as long as a tip is young it may yet open a way.
     """
     line, effects = ancestry(population, tip), weigh(population).effects
     parts = {part for step in steps(population, line) for part in (step.combines or (step.number,))}
@@ -46,7 +47,7 @@ def crossing(population: Population, tip: str, settled: bool) -> Crossing | None
         and len(population.turns[number]) < _REPEATS
     ]
     vain = [(-effects[part].mean, part) for part in parts if part in effects and effects[part].mean > _LEAST]
-    found = [_chosen(population, "merge", near), _chosen(population, "ablate", vain) if settled else None]
+    found = [_chosen(population, "merge", near), _chosen(population, "ablate", vain) if may_ablate else None]
     return max((one for one in found if one is not None), key=lambda one: one.gain, default=None)
 
 
@@ -61,25 +62,6 @@ def idle(population: Population, tip: str, leader: str) -> tuple[int, ...]:
     gone = {part for step in line if step.operator == "ablate" for part in step.combines}
     aside = [step for step in line if step.operator == "venture"]
     return untried(population, "ablate", tuple(p for s in aside for p in s.combines if p not in gone))
-
-
-def untried(population: Population, operator: Operator, candidates: tuple[int, ...]) -> tuple[int, ...]:
-    """Of some candidates those to combine next: all of them, or if that has failed one half, then the other.
-
-    That is delta debugging (Zeller and Hildebrandt 2002, IEEE Transactions on Software Engineering 28, 183).
-    More than half of what failed together counts as tried, and so does all of that with others.
-    """
-    wanted = frozenset(candidates)
-    for how, failed in population.combined:
-        if how == operator and (failed <= wanted or (wanted < failed and 2 * len(wanted) > len(failed))):
-            break
-    else:
-        return candidates
-    half = (len(candidates) + 1) // 2
-    if half == len(candidates):
-        return ()
-    halves = candidates[:half], candidates[half:]
-    return untried(population, operator, halves[0]) or untried(population, operator, halves[1])
 
 
 def _chosen(population: Population, operator: Operator, some: list[tuple[float, int]]) -> Crossing | None:

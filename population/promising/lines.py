@@ -28,7 +28,8 @@ def stepped_aside(population: Population, commit: str) -> bool:
 def looked(population: Population, commit: str) -> int:
     """Trials made from a commit, and from those on the way to it since the last success.
 
-    To step aside onto a near miss is none, and nor is to take out what was idle.
+    To step aside onto a near miss is no success, and nor is to take out what was idle, though a trial of that
+    is one like any other.
     """
     looked = 0
     while True:

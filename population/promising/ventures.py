@@ -14,9 +14,9 @@ from typing import Final
 
 from population.evidence import weigh
 from population.promising import forecasts
-from population.promising.crossing import untried
 from population.promising.lines import ancestry, looked, stepped_aside, steps
 from population.promising.sharing import PATIENCE
+from population.promising.untried import untried
 from population.records import Adopted, Combined
 from population.state import Population
 

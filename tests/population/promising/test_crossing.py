@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from population.promising.crossing import untried
+from population.promising.untried import untried
 from population.records import Operator
 from population.state import Combination, Population
 
