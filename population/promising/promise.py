@@ -86,7 +86,7 @@ def _mean(some: dict[str, Forecast]) -> float:
 
 
 def _tidied(population: Population, seen: Prospects) -> Combined | None:
-    """Half of what a venture set out from, taken out before it is given up. With none left it was given up."""
+    """Half of what a venture set out from, taken out before it is given up."""
     if seen.away is None or looked(population, seen.away.tip) < PATIENCE:
         return None
     parts = idle(population, seen.away.tip, seen.leader)
