@@ -11,10 +11,9 @@ from typing import Final
 
 from msgspec import Struct
 
-from population.assigning import DRY, fresh, unaffordable
+from population.assigning import DRY, fresh, parent, unaffordable
 from population.evidence import weigh
 from population.names import SUBMIT, reads
-from population.promising.lines import ancestry
 from population.proposers import Task
 from population.records import Candidate
 from population.rules import Rules
@@ -52,21 +51,19 @@ def wanting(population: Population, rules: Rules) -> list[str]:
 def stands_in(population: Population, lineage: Lineage) -> bool:
     """Whether the optimiser answers for the lineage: no mind has an idea, and its own is to be left alone."""
     minds = [line for line in population.living if line.proposer != SUBMIT]
-    reading = any(reads(line.proposer) for line in minds)
     lost = all(line.failures or line.declined >= DRY for line in minds)
-    return reading and lost and not _willing(population, lineage) and lineage.stood_in < DRY
+    return lost and _helped(population, lineage) and not _willing(population, lineage)
 
 
 def errand(population: Population, lineage: Lineage, seed: int) -> Errand:
     """What to ask the lineage's mind for. The same arguments, the same errand."""
     if not reads(lineage.proposer):
         return Errand()
-    tip = ancestry(population, lineage.tip)
     lost = [number for number in lineage.clashed if _worth(population, number)]
     if lost:
         return Errand("merge", lost[-1])
     if population.drought >= _DROUGHT and Random(f"{seed} errand").randrange(_REVISITS) == 0:
-        near = _near_misses(population, lineage, tip)
+        near = _near_misses(population, parent(population, lineage))
         if near:
             return Errand("revisit", near[0].number)
     return Errand()
@@ -78,9 +75,9 @@ def _worth(population: Population, candidate: int) -> bool:
     return candidate not in population.tried or (effect is not None and effect.p_better > 0.5)
 
 
-def _near_misses(population: Population, lineage: Lineage, tip: set[str]) -> list[Candidate]:
-    """Changes that nearly were a gain where the lineage no longer stands, and were not looked at since."""
-    effects = weigh(population).effects
+def _near_misses(population: Population, stand: str) -> list[Candidate]:
+    """Changes that nearly were a gain, not from `stand` nor in it, and were not looked at since."""
+    effects, within = weigh(population).effects, population.history(population.commits[stand])
     seen = {one.about for one in population.candidates.values() if one.about is not None}
     near = [
         (effects[number].p_better, candidate)
@@ -88,18 +85,25 @@ def _near_misses(population: Population, lineage: Lineage, tip: set[str]) -> lis
         if number in effects
         and number not in seen
         and (candidate.is_idea or candidate.operator == "external")
-        and candidate.base != lineage.tip
-        and candidate.commit not in tip
+        and candidate.base != stand
+        and number not in within
         and effects[number].p_better >= _NEAR
     ]
     return [candidate for _, candidate in sorted(near, key=lambda pair: (-pair[0], pair[1].number))]
 
 
 def _willing(population: Population, lineage: Lineage) -> bool:
-    """Whether the lineage's own mind may be asked."""
-    if lineage.failures:
-        return _rested(population, lineage)
-    return lineage.declined < DRY or _rested(population, lineage)
+    """Whether the lineage's own mind may be asked. Where nobody would stand in for it, a failure is no rest.
+
+    Or else a run might wait for trials that nobody has an idea for.
+    """
+    asked_out = lineage.failures and _helped(population, lineage)
+    return (lineage.declined < DRY and not asked_out) or _rested(population, lineage)
+
+
+def _helped(population: Population, lineage: Lineage) -> bool:
+    """Whether the optimiser may stand in: in runs whose minds read, as long as it has ideas."""
+    return lineage.stood_in < DRY and any(reads(line.proposer) for line in population.living)
 
 
 def _rested(population: Population, lineage: Lineage) -> bool:

@@ -33,10 +33,14 @@ def _trial_s(population: Population) -> float:
 
 
 def _affordable(population: Population, rules: Rules) -> float:
-    """Trials of ideas that can be paid for; infinite where some take nothing, or nothing is known yet."""
+    """Trials of ideas that can be paid for; infinite where some take nothing, or nothing is known yet.
+
+    At least one while any money is left: what the next idea takes is known when it is there. When all is
+    spent no idea comes any more, which ends a run by itself.
+    """
     minds = {line.proposer for line in population.living if line.proposer != SUBMIT}
-    left = (rules.max_cost or 0.0) - sum(population.costs.values())
+    taken = sum(population.costs.values())
     known = population.finished >= _TELLING and minds <= population.costs.keys()
-    if rules.max_cost is None or not known or left <= 0:
+    if rules.max_cost is None or not known or not 0 < taken < rules.max_cost:
         return inf
-    return left // (sum(population.costs.values()) / population.finished)
+    return max(1.0, (rules.max_cost - taken) // (taken / population.finished))

@@ -47,12 +47,12 @@ class Inbox:
 
     def waiting(self) -> list[tuple[str, Submission | None]]:
         """Tokens and submissions without a receipt, oldest first; None for a file that is none."""
-        try:
-            files = [path for path in self.folder.iterdir() if path.suffix == ".json"]
-        except FileNotFoundError:
-            return []
-        files.sort(key=lambda path: (path.stat().st_mtime_ns, path.name))
-        return [(path.stem, _read(path)) for path in files]
+        found: list[tuple[int, str, Submission | None]] = []
+        for path in self.folder.glob("*.json"):
+            with contextlib.suppress(FileNotFoundError):  # taken back meanwhile
+                if path.is_file():
+                    found.append((path.stat().st_mtime_ns, path.stem, _read(path)))
+        return [(token, sent) for _, token, sent in sorted(found, key=lambda each: each[:2])]
 
     def answer(self, token: str, receipt: Receipt) -> None:
         """Give the receipt, and take the submission out of the inbox."""
@@ -74,15 +74,15 @@ class Inbox:
         return True
 
     def _write(self, name: str, content: Struct) -> None:
-        aside = self.folder / f".{name}"
+        aside = self.folder / f"{name}.part"
         aside.write_bytes(msgspec.json.encode(content))
         aside.replace(self.folder / name)
 
 
 def _read(path: Path) -> Submission | None:
+    if path.stat().st_size > _MOST_BYTES:
+        return None
     try:
-        if path.stat().st_size > _MOST_BYTES:
-            return None
         return msgspec.json.decode(path.read_bytes(), type=Submission)
-    except (OSError, msgspec.MsgspecError):
+    except (PermissionError, msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return None

@@ -100,7 +100,8 @@ def mind(
         case "submit":
             thinker = Nobody()
         case _ if proposer in OPTIMISERS:
-            return Mind(OPTIMISERS[proposer](), preflight if settings.task.device == "cuda" else None)
+            thinker = OPTIMISERS[proposer]()
+            preflight = preflight if settings.task.device == "cuda" else None
         case _:
             raise BadInput(f"unknown proposer {proposer!r} in the run's settings; is it of a newer version?")
     return Mind(thinker, preflight, OPTIMISERS[STAND_IN]())

@@ -12,6 +12,7 @@ from population.branches import Branches
 from population.inbox import Inbox, Receipt, Submission
 from population.journal import is_held, read
 from population.plumbing import Plumbing
+from population.proposers.quoting import line
 from population.runs import RunFolder, Settings
 from population.state import Population, Trial, replay
 from trainer.errors import BadInput
@@ -19,6 +20,7 @@ from trainer.task import genome_path
 
 LOOK_S: Final = 0.5
 _MOST_BYTES: Final = 2**20  # of a genome
+_LONGEST: Final = 1000  # characters of what a shell hands over, which need not be text
 
 
 def found(folder: RunFolder, settings: Settings, here: Path, lineage: str, idea: str) -> Submission:
@@ -39,7 +41,7 @@ def found(folder: RunFolder, settings: Settings, here: Path, lineage: str, idea:
     except (OSError, UnicodeDecodeError) as error:
         raise BadInput(f"{file} cannot be read: {error}") from error
     parent = git.run("rev-parse", "--verify", "HEAD^{commit}").decode().strip()
-    return Submission(lineage, idea, genome, parent)
+    return Submission(line(lineage, _LONGEST), line(idea, _LONGEST), genome, parent)
 
 
 def received(folder: RunFolder, token: str) -> Receipt:

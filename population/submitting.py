@@ -5,6 +5,7 @@ from population.inbox import Receipt, Submission
 from population.lineage import Draft, draft_of
 from population.names import SUBMIT
 from population.proposers import NoIdea
+from population.proposers.quoting import line
 from population.state import Population
 
 _LONGEST = 300  # characters of an idea
@@ -14,11 +15,10 @@ def submitted(population: Population, sent: Submission | None) -> tuple[Draft, O
     """The draft to commit. What was recorded before gets its receipt again."""
     if sent is None:
         return Receipt(refused="it cannot be read; submit it again")
-    lineage = population.lineages.get(sent.lineage)
-    if lineage is None or lineage.pruned is not None:
-        names = ", ".join(line.name for line in population.living)
-        return Receipt(refused=f"no living lineage {sent.lineage!r}: there are {names}")
-    idea = " ".join(sent.idea.split())[:_LONGEST]
+    names = [lineage.name for lineage in population.living]
+    if sent.lineage not in names:
+        return Receipt(refused=f"no living lineage {sent.lineage!r}: there are {', '.join(names)}")
+    idea = line(sent.idea, _LONGEST)
     draft = draft_of(sent.genome, idea or "submitted without words")
     if isinstance(draft, NoIdea):
         return Receipt(refused=draft.reason)
