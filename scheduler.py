@@ -17,7 +17,7 @@ from typing import Annotated, Literal
 
 from cyclopts import App, CycloptsError, Parameter
 
-from population import genome, runs, submission
+from population import evidence, genome, runs, submission
 from population.branches import Branches
 from population.inbox import Inbox
 from population.journal import read
@@ -27,11 +27,13 @@ from population.names import SUBMIT, reads
 from population.opening import opened
 from population.plumbing import main_worktree
 from population.policy import PolicyName
+from population.promoting import Checkout
 from population.proposers.answers import Form
 from population.search import MachineFailed
 from population.state import Population, replay
 from results.exports import write_exports
 from results.listing import listing
+from results.merge_message import merge_message
 from results.report import report
 from results.summary import summary
 from results.terminal import View, console
@@ -165,6 +167,36 @@ def submit(
             if trial is None
             else summary(trial, settings.task.metric)
         )
+    return 0
+
+
+@app.command
+def promote(run: str, *, dry_run: bool = False) -> int:
+    """Merge a run's best into the branch that is checked out, as an ordinary merge commit.
+
+    Parameters
+    ----------
+    run
+        The run's name.
+    dry_run
+        Only show what would be merged, and with which message.
+    """
+    folder, screen = runs.find(RUNS, run), console()
+    settings, population = runs.load(folder), replay(read(folder.journal))
+    found = evidence.best(population)
+    if found is None or found == population.baseline:
+        raise BadInput(f"run {run} has found nothing better than its baseline yet")
+    checkout = Checkout.of(Path(settings.task.folder))
+    if checkout.has(found):
+        screen.print(f"{checkout.branch()} holds the best of {run} already")
+        return 0
+    checkout.check(found)
+    message = merge_message(population)
+    screen.print(message, soft_wrap=True)
+    if dry_run:
+        screen.print(f"\nwould merge {found[:12]} into {checkout.branch()}")
+    else:
+        screen.print(f"\nmerged into {checkout.branch()} as {checkout.merge(found, message)[:12]}")
     return 0
 
 

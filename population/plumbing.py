@@ -99,6 +99,14 @@ class Plumbing:
         assert isinstance(printed, bytes)
         return printed
 
+    def as_user(self, *words: str) -> None:
+        """Run `git WORDS` as the user would: their name, their settings, their hooks. Raises BadInput."""
+        try:
+            self._git.execute([self._begin[0], *words])
+        except GitCommandError as error:
+            said = " ".join(str(error.stderr).removeprefix("\n  stderr: ").strip("'\n ").split())
+            raise BadInput(f"git {words[0]} failed in {self.folder}: {said}") from error
+
     def exists(self, name: str) -> bool:
         return self.objects([name])[0] is not None
 
