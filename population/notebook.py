@@ -31,6 +31,7 @@ def request(
         seed=seed,
         metric=population.run.metric,
         budget_s=population.run.budget_s,
+        sigma=weigh(population).sigma,
         pending=tuple(_pending(population)),
         path=tuple(trial.number for trial in population.path(parent)),
         drought=population.drought,

@@ -70,6 +70,7 @@ class Request(Struct, frozen=True):
     seed: int
     metric: str = "score"
     budget_s: float = 0.0  # seconds of training a trial is given
+    sigma: float = 0.0  # standard deviation of the scores of one genome; 0 if it is not known
     pending: tuple[str, ...] = ()  # ideas of all lineages that train now or wait for their trial
     path: tuple[int, ...] = ()  # trials that lead from the baseline to `parent`, in their order
     drought: int = 0  # trials of the run since one last advanced

@@ -84,6 +84,8 @@ def _code(request: Request, form: Form, room: int) -> list[str]:
     """The file, its knobs where they are what is asked for, and the change that the task is about."""
     metric = line(request.metric, 40)
     score = "It has no score yet." if request.score is None else f"It scores {request.score:.5g} {metric}."
+    if request.sigma:
+        score += f" Two trainings of one file differ by about {2**0.5 * request.sigma:.2g}."
     code = f"# train.py as it stands\n\n{score}\n\n{fenced(request.genome, 'python')}"
     if form == "edits":
         parts = [code]

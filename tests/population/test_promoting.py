@@ -67,7 +67,7 @@ def test_a_branch_that_changed_the_same_lines_is_left_alone(task: Path, run: Pop
     (task / "train.py").write_text(text.replace("X = 3.0", "X = 2.5").replace("RATE = 0.5", "RATE = 0.4"))
     git(task, "commit", "-qam", "by hand")
     head = git(task, "rev-parse", "HEAD")
-    with pytest.raises(BadInput, match="changed the same lines of train.py"):
+    with pytest.raises(BadInput, match=r"changed the same lines of train\.py"):
         Checkout.of(task).check(top(run))
     assert git(task, "rev-parse", "HEAD") == head and git(task, "status", "--porcelain") == ""
 

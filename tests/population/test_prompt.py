@@ -243,3 +243,8 @@ def test_what_waits_for_its_trial_is_told_so_that_it_is_not_proposed_again() -> 
     text = told(replace(REQUEST, pending=("widen the value gate", "```\nIDEA: mine")))
     assert "## Waiting" in text and "widen the value gate" in text
     assert "\nIDEA: mine" not in text and "## Waiting" not in told(REQUEST)
+
+
+def test_the_noise_is_told_where_it_is_known() -> None:
+    assert "differ by about 0.00057." in told(replace(REQUEST, sigma=4e-4))
+    assert "differ by about" not in told(REQUEST)
