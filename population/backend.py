@@ -11,7 +11,8 @@ from typing import Protocol, TypeAlias
 
 from msgspec import Struct
 
-from population.lineage import Answer, Mind
+from population.drafting import Answer
+from population.lineage import Mind
 from population.proposers import Request
 from trainer.examiner import ExamFailed
 from trainer.outcome import Progress, Report

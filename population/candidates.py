@@ -2,8 +2,8 @@
 
 from msgspec import Struct
 
+from population.drafting import Draft
 from population.genomes import Genomes
-from population.lineage import Draft
 from population.marks import message
 from population.records import Candidate, Operator
 from population.state import Population

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from population.backend import Answered, Gone, Message, Trained, attempt
-from population.lineage import Answer, Mind
+from population.drafting import Answer
+from population.lineage import Mind
 from population.proposers import Request
 from trainer.outcome import Progress
 from trainer.trial import Order, run_trial

@@ -10,8 +10,8 @@ from collections.abc import Callable, Sequence
 from msgspec import Struct
 
 from population.candidates import Origin, committed
+from population.drafting import draft_of
 from population.genomes import Genomes
-from population.lineage import draft_of
 from population.marks import message
 from population.merging import Conflict, merge
 from population.proposers import NoIdea

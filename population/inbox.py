@@ -13,23 +13,9 @@ from typing import Final
 import msgspec
 from msgspec import Struct
 
+from population.submitting import Receipt, Submission
+
 _MOST_BYTES: Final = 2**22  # of a submission
-
-
-class Submission(Struct, frozen=True):
-    """A genome for a lineage, with the idea in one line and the commit it was made from."""
-
-    lineage: str
-    idea: str
-    genome: str
-    parent: str
-
-
-class Receipt(Struct, frozen=True):
-    """The candidate that a submission has become, or why it has not become one."""
-
-    candidate: int | None = None
-    refused: str = ""
 
 
 class Inbox:

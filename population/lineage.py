@@ -8,24 +8,10 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from population import genome
+from population.drafting import Answer, draft_of
 from population.proposers import NoIdea, Proposer, Reply, Request, Turned, Unusable
-from population.records import Knob, Thought
-from population.structure.expressions import parse
+from population.records import Thought
 
-
-class Draft(Struct, frozen=True, tag="draft"):
-    """A proposal that can be tried: it parses, and nothing equal to it was proposed before."""
-
-    genome: str
-    idea: str
-    genome_hash: str
-    complexity: int
-    knobs: dict[str, Knob]
-    thought: Thought
-    expected: float | None = None
-
-
-Answer: TypeAlias = Draft | NoIdea
 Preflight: TypeAlias = Callable[[str], str | None]  # why a genome cannot be tried, in one line, if it cannot
 
 REPAIRS: Final = 3  # times an author is asked to mend an answer before the request is given up
@@ -90,20 +76,3 @@ class _Unfit(Struct, frozen=True):
 
 def _paid(answer: Answer, spent: Thought, begun: float) -> Answer:
     return replace(answer, thought=replace(spent, wall_s=time.monotonic() - begun))
-
-
-def draft_of(text: str, idea: str, expected: float | None = None) -> Answer:
-    """A genome with what the records keep of it; NoIdea if it is not a program."""
-    try:
-        tree = parse(text)
-        return Draft(
-            genome=text,
-            idea=idea,
-            genome_hash=genome.normal_hash(tree),
-            complexity=genome.complexity(text, tree),
-            knobs=genome.knobs(text, tree),
-            thought=Thought(),
-            expected=expected,
-        )
-    except SyntaxError as error:
-        return NoIdea(f"does not parse (line {error.lineno}: {error.msg}): {idea}")

@@ -9,8 +9,8 @@ from population import runs
 from population.backend import Backend
 from population.branches import Branches
 from population.candidates import Origin, candidate
+from population.drafting import draft_of
 from population.journal import Journal
-from population.lineage import draft_of
 from population.minds import mind
 from population.names import lineage_name
 from population.proposers import NoIdea

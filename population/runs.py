@@ -13,10 +13,10 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
+from population.hearing.answers import Form
 from population.marks import valid_run_name
 from population.names import lineage_name
 from population.policy import PolicyName, Rules
-from population.proposers.answers import Form
 from trainer.errors import BadInput
 from trainer.sandbox import Sandbox
 from trainer.task import Task

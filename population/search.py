@@ -21,10 +21,11 @@ from population.assigning import parent
 from population.backend import Answered, Backend, Gone, Message, Trained
 from population.candidates import Origin, committed
 from population.combining import combined
+from population.drafting import Answer
 from population.genomes import Genomes
-from population.inbox import Inbox, Receipt, Submission
+from population.inbox import Inbox
 from population.journal import Journal
-from population.lineage import Answer, Mind
+from population.lineage import Mind
 from population.names import STAND_IN
 from population.policy import Facts, decide
 from population.proposers import NoIdea
@@ -42,7 +43,7 @@ from population.records import (
     Usage,
 )
 from population.state import Population, apply, check, replay
-from population.submitting import submitted
+from population.submitting import Receipt, Submission, submitted
 from trainer.outcome import Progress
 from trainer.trial import Order
 

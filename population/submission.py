@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import Final
 
 from population.branches import Branches
-from population.inbox import Inbox, Receipt, Submission
+from population.inbox import Inbox
 from population.journal import is_held, read
 from population.plumbing import Plumbing
-from population.proposers.quoting import line
 from population.runs import RunFolder, Settings
 from population.state import Population, Trial, replay
+from population.submitting import Receipt, Submission
+from population.telling.quoting import line
 from trainer.errors import BadInput
 from trainer.task import genome_path
 

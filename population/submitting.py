@@ -1,14 +1,31 @@
 """What a submission comes to: a draft with its origin, or a receipt that says why it cannot be one. Pure."""
 
+from msgspec import Struct
+
 from population.candidates import Origin
-from population.inbox import Receipt, Submission
-from population.lineage import Draft, draft_of
+from population.drafting import Draft, draft_of
 from population.names import SUBMIT
 from population.proposers import NoIdea
-from population.proposers.quoting import line
 from population.state import Population
+from population.telling.quoting import line
 
 _LONGEST = 300  # characters of an idea
+
+
+class Submission(Struct, frozen=True):
+    """A genome for a lineage, with the idea in one line and the commit it was made from."""
+
+    lineage: str
+    idea: str
+    genome: str
+    parent: str
+
+
+class Receipt(Struct, frozen=True):
+    """The candidate that a submission has become, or why it has not become one."""
+
+    candidate: int | None = None
+    refused: str = ""
 
 
 def submitted(population: Population, sent: Submission | None) -> tuple[Draft, Origin] | Receipt:

@@ -7,10 +7,10 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 PURE = [
-    "assigning", "claim", "evidence", "genome", "horizon", "marks", "merging", "names", "notebook", "policy",
-    "records", "rules", "state", "verdicts",
+    "asking", "assigning", "candidates", "claim", "combining", "drafting", "evidence", "genome", "horizon",
+    "marks", "merging", "names", "notebook", "policy", "records", "rules", "state", "submitting", "verdicts",
 ]  # fmt: skip
-PURE_FOLDERS = ["promising", "structure", "weighing"]
+PURE_FOLDERS = ["hearing", "knobs", "promising", "structure", "telling", "weighing"]
 IMPURE = {"os", "subprocess", "time", "logging", "ray", "git", "torch", "pathlib", "socket", "threading"}
 READ_BY_RESULTS = {f"population.{name}" for name in ("records", "state", "journal", "evidence", "claim")}
 
@@ -73,10 +73,11 @@ def test_the_genome_is_executed_and_never_imported_by_the_program() -> None:
         assert not [path for path in sources(folder) if "trainer.train" in imports(path)]
 
 
-def test_ray_and_git_have_one_importer_each() -> None:
+def test_ray_git_and_litellm_have_one_importer_each() -> None:
     program = [*sources("population"), *sources("trainer"), *sources("results"), ROOT / "scheduler.py"]
     assert [path.name for path in program if "ray" in tops(path)] == ["cluster.py"]
     assert [path.name for path in program if "git" in tops(path)] == ["plumbing.py"]
+    assert [path.name for path in program if "litellm" in tops(path)] == ["models.py"]
 
 
 @pytest.mark.parametrize("path", sources("results"), ids=lambda p: p.stem)

@@ -18,8 +18,8 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from population.proposers import NoIdea, Proposal, Reply, Request, Unusable, desk
-from population.proposers.prompt import record
 from population.records import Thought
+from population.telling.prompt import record
 from population.worktrees import NotTaken, Worktree
 from trainer.errors import BadInput
 from trainer.log import Log, one_line

@@ -10,11 +10,11 @@ from typing import Final
 
 from msgspec.structs import replace
 
+from population.hearing.answers import Form, read, schema, settable
 from population.proposers import NoIdea, Reply, Request, Unusable
-from population.proposers.answers import Form, read, schema, settable
 from population.proposers.models import Failed, Model, Said
-from population.proposers.prompt import messages, temperature
 from population.records import Thought
+from population.telling.prompt import messages, temperature
 
 BUDGET_TOKENS: Final = 24_000  # of the prompt: a whole genome and a record of a hundred trials
 _MOST_TOKENS: Final[dict[Form, int]] = {"edits": 16_000, "knobs": 4_000}  # of a reply, its thinking included

@@ -27,8 +27,8 @@ from typing import Any, Final
 from msgspec import Struct
 from msgspec.structs import replace
 
-from population.proposers.prompt import Message, tokens
 from population.records import Thought
+from population.telling.prompt import Message, tokens
 from trainer.errors import BadInput
 
 RETRIES: Final = 4

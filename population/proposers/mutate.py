@@ -23,10 +23,10 @@ from typing import Final, Literal, TypeAlias
 import numpy as np
 
 from population.genome import Variants, constants, holds, rewrite, skeleton
+from population.knobs.lessons import Array, Factors, Lessons, expected_gain, factors, learn
+from population.knobs.samplers import GENERATION, Suggest, cma, tpe
+from population.knobs.space import Axis, axes
 from population.proposers import NoIdea, Proposal, Request
-from population.proposers.lessons import Array, Factors, Lessons, expected_gain, factors, learn
-from population.proposers.samplers import GENERATION, Suggest, cma, tpe
-from population.proposers.space import Axis, axes
 from population.records import Knob
 from population.structure.expressions import parse
 

@@ -14,7 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from population.branches import Branches
-from population.lineage import Draft, Mind
+from population.drafting import Draft
+from population.lineage import Mind
 from population.proposers import NoIdea, Proposal, Reply, Request, Subject, Turned, Unusable, desk
 from population.proposers.agent import Agent
 from population.worktrees import NotTaken, Worktree

@@ -10,8 +10,8 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from population.genome import knobs
+from population.hearing.answers import Form, number, read, schema, settable
 from population.proposers import Proposal, Unusable
-from population.proposers.answers import Form, number, read, schema, settable
 
 GENOME = '''"""A small genome."""
 import prepare

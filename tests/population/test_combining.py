@@ -3,7 +3,7 @@
 from population import genome
 from population.candidates import Origin, committed
 from population.combining import combined
-from population.lineage import Draft, draft_of
+from population.drafting import Draft, draft_of
 from population.records import (
     Assigned,
     Candidate,

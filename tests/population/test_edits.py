@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from population.proposers.edits import Edit, Problem, apply
+from population.hearing.edits import Edit, Problem, apply
 
 FILE = """DEPTH = 9  # layers; 1 to 16
 MAX_DEPTH = 9

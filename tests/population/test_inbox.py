@@ -11,11 +11,12 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from population.backend import Train
-from population.inbox import Inbox, Receipt, Submission
+from population.inbox import Inbox
 from population.journal import read
 from population.policy import POLICIES, PolicyName
 from population.records import Report
 from population.state import replay
+from population.submitting import Receipt, Submission
 from tests.population.folders import in_memory
 from tests.population.searches import TRAIN, Shelved, training, valley
 from trainer.outcome import Progress

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from msgspec import structs
 
 from population.genome import constants, knobs
+from population.knobs.lessons import Factors, Lessons, expected_gain, factors, learn
+from population.knobs.space import axes
 from population.proposers import Request, Tried
-from population.proposers.lessons import Factors, Lessons, expected_gain, factors, learn
-from population.proposers.space import axes
 from population.records import Completed, Crashed, Knob
 
 GENOME = "X = 0.5  # 0 to 1\nY = 0.5  # 0 to 1\nKIND = 'a'  # one of 'a', 'b', 'c'\n"

@@ -1,7 +1,8 @@
 """What an idea must pass before it may use the GPU."""
 
 from population import genome
-from population.lineage import Draft, Mind
+from population.drafting import Draft
+from population.lineage import Mind
 from population.proposers import NoIdea, Proposal, Reply, Request
 
 TIP = "SEED = 1\nRATE = 0.5\nprint(RATE)\n"

@@ -15,7 +15,8 @@ from msgspec.structs import replace
 
 from benchmarks.local_model import served
 from population import genome
-from population.lineage import Draft, Mind
+from population.drafting import Draft
+from population.lineage import Mind
 from population.proposers import NoIdea, Proposal, Request, Unusable
 from population.proposers.llm import Llm
 from population.proposers.models import Model

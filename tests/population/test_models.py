@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from population.proposers.models import Failed, Model, Said, check, priced
-from population.proposers.prompt import Message
 from population.records import Thought
+from population.telling.prompt import Message
 from tests.population.model_server import KEY, Asked, ModelServer, Raw, Reply, Stall, Status
 from tests.population.model_server import Said as Says
 from trainer.errors import BadInput
@@ -252,7 +252,7 @@ def test_litellm_is_imported_on_first_use_without_network_or_a_word() -> None:
 
 ASK = """
 from population.proposers.models import Model
-from population.proposers.prompt import Message
+from population.telling.prompt import Message
 Model("openai/test").ask([Message("user", "Hello?")], 0.5, 7, None, 100)
 """
 

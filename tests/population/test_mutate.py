@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 from msgspec import structs
 
 from population.genome import Interval, constants, holds, knobs, names_seed, normal_hash
+from population.knobs.lessons import factors, learn
+from population.knobs.space import axes
 from population.proposers import NoIdea, Proposal, Request, Tried
-from population.proposers.lessons import factors, learn
 from population.proposers.mutate import Mutate, Sampler
-from population.proposers.space import axes
 from population.records import Completed, Crashed, Knob
 
 GENOME = """

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from population.proposers import Effect, Request, Subject, Task, Tried, Turned
-from population.proposers.prompt import messages, record, temperature, tokens
-from population.proposers.quoting import fenced, line, lines
 from population.records import Completed, Crashed, Outcome, Refused, Stopped, TimedOut
+from population.telling.prompt import messages, record, temperature, tokens
+from population.telling.quoting import fenced, line, lines
 
 GOLDEN = Path(__file__).parent / "golden"
 

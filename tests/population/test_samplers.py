@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from population.genome import constants
-from population.proposers.lessons import Array, Factors, Lessons
+from population.knobs.lessons import Array, Factors, Lessons
+from population.knobs.samplers import cma, tpe
+from population.knobs.space import axes
 from population.proposers.mutate import SAMPLERS, Sampler, candidates
-from population.proposers.samplers import cma, tpe
-from population.proposers.space import axes
 
 SPACE = axes(constants("X = 0.5  # 0 to 1\nY = 0.5  # 0 to 1\n").values())
 FACTORS = Factors(np.full(2, 2.0), np.ones(2))

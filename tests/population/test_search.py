@@ -82,7 +82,7 @@ def test_the_control_arms_do_nothing_but_try_what_was_thought_of(tmp_path: Path,
     assert not {Combined, Adopted, Pruned} & kinds.keys() and not population.replaced
     assert not [trial for trial in population.trials.values() if trial.again]
     assert {trial.verdict for trial in population.trials.values()} == {"advance", "discard"}
-    tips = {name: population.trials[1].score for name in population.lineages}
+    tips = dict.fromkeys(population.lineages, population.trials[1].score)
     for trial in list(population.trials.values())[1:]:
         tip, score = tips[trial.candidate.lineage], trial.score
         assert tip is not None and score is not None and (trial.verdict == "advance") == (score < tip)

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from population.genome import Interval, constants, rewrite
-from population.proposers.space import Axis, axes
+from population.knobs.space import Axis, axes
 from population.records import Knob
 
 wild = st.one_of(

@@ -9,15 +9,15 @@ from msgspec.structs import replace
 
 from population import genome
 from population.candidates import Origin
-from population.inbox import Inbox, Receipt, Submission
+from population.drafting import Draft
+from population.inbox import Inbox
 from population.journal import read
-from population.lineage import Draft
 from population.policy import POLICIES, PolicyName, Rules
 from population.records import Assigned, Crashed, Entry, Proposed, Pruned
 from population.runs import RunFolder, load, resumed, save
 from population.state import Population, replay
 from population.submission import found, judged, received
-from population.submitting import submitted
+from population.submitting import Receipt, Submission, submitted
 from tests.population.histories import candidate, histories
 from tests.population.searches import TRAIN, git, make_run, make_task, searched
 from tests.population.stories import ROOT, Story

@@ -11,7 +11,7 @@ import math
 from typing import Any, Final
 
 from population.genome import Choices, Constant, Interval
-from population.proposers.settings import settable
+from population.hearing.settings import settable
 
 _FEW: Final = 24  # whole numbers that are listed one by one
 

@@ -13,8 +13,8 @@ import numpy as np
 import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution
 
-from population.proposers.lessons import Array, Factors, Lessons
-from population.proposers.space import Axis
+from population.knobs.lessons import Array, Factors, Lessons
+from population.knobs.space import Axis
 
 Suggest: TypeAlias = Callable[[Lessons, Factors, tuple[Axis, ...], int, np.random.Generator], Array]
 

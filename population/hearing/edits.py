@@ -13,7 +13,7 @@ from typing import TypeAlias
 
 from msgspec import Struct
 
-from population.proposers.nearest import nearest
+from population.hearing.nearest import nearest
 
 
 class Edit(Struct, frozen=True):

@@ -2,8 +2,8 @@
 
 from typing import Final
 
+from population.hearing.answers import Form
 from population.proposers import Task
-from population.proposers.answers import Form
 
 
 def job(form: Form, metric: str, budget_s: float) -> str:

@@ -6,10 +6,10 @@ from collections.abc import Iterable, Mapping
 from typing import Final
 
 from population.genome import Choices, Constant, Fixed, Interval, constants, holds, names_seed
-from population.proposers.edits import Problem
-from population.proposers.quoting import cut, line
+from population.hearing.edits import Problem
 from population.records import Knob
 from population.structure.expressions import parse
+from population.telling.quoting import cut, line
 
 _LARGEST: Final = 2**63 - 1  # what a record can hold
 _LONGEST: Final = 200  # characters of a word

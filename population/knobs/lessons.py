@@ -14,8 +14,8 @@ import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 
+from population.knobs.space import Axis
 from population.proposers import Request
-from population.proposers.space import Axis
 from population.records import Completed, Knob
 
 Array: TypeAlias = NDArray[np.floating[Any]]

@@ -3,8 +3,8 @@
 import ast
 from collections.abc import Iterator, Sequence
 
-from population.proposers.edits import Problem
-from population.proposers.layout import Fenced
+from population.hearing.edits import Problem
+from population.hearing.layout import Fenced
 from population.structure.expressions import parse
 
 

@@ -12,12 +12,12 @@ from typing import Any, Final, Literal, assert_never
 
 from msgspec import Struct
 
+from population.hearing.answers import Form, settable
+from population.hearing.settings import described
 from population.proposers import Request, Subject, Turned
-from population.proposers.answers import Form, settable
-from population.proposers.job import DROUGHT, MEND, QUESTIONS, REMINDERS, job
-from population.proposers.memory import LEGEND, Section, record, sections, untouched
-from population.proposers.quoting import cut, fenced, line, middle_out, whole
-from population.proposers.settings import described
+from population.telling.job import DROUGHT, MEND, QUESTIONS, REMINDERS, job
+from population.telling.memory import LEGEND, Section, record, sections, untouched
+from population.telling.quoting import cut, fenced, line, middle_out, whole
 
 __all__ = ["Message", "messages", "record", "temperature", "tokens"]
 

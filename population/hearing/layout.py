@@ -17,7 +17,7 @@ from typing import Final, TypeAlias
 
 from msgspec import Struct
 
-from population.proposers.edits import Edit
+from population.hearing.edits import Edit
 
 
 class Prose(Struct, frozen=True):

@@ -14,14 +14,14 @@ from typing import Final, Literal, TypeAlias
 from msgspec import Struct
 
 from population.genome import knobs, rewrite
+from population.hearing.edits import Edit, Problem, apply
+from population.hearing.foreseen import foreseen, number
+from population.hearing.layout import Broken, Fenced, Part, Prose, parts
+from population.hearing.schemas import schema
+from population.hearing.settings import settable, setting
+from population.hearing.wholes import whole
 from population.proposers import Proposal, Unusable
-from population.proposers.edits import Edit, Problem, apply
-from population.proposers.foreseen import foreseen, number
-from population.proposers.layout import Broken, Fenced, Part, Prose, parts
-from population.proposers.quoting import line
-from population.proposers.schemas import schema
-from population.proposers.settings import settable, setting
-from population.proposers.wholes import whole
+from population.telling.quoting import line
 
 __all__ = ["Form", "number", "read", "schema", "settable", "without_reasoning"]
 

@@ -1,0 +1,1 @@
+"""What the optimiser of constants knows: the space they span, and what moving them did."""
