@@ -19,6 +19,7 @@ from cyclopts import App, CycloptsError, Parameter
 
 from population import evidence, genome, runs, submission
 from population.branches import Branches
+from population.hearing.answers import Form
 from population.inbox import Inbox
 from population.journal import read
 from population.locks import hold_device
@@ -28,7 +29,6 @@ from population.opening import opened
 from population.plumbing import main_worktree
 from population.policy import PolicyName
 from population.promoting import Checkout
-from population.proposers.answers import Form
 from population.search import MachineFailed
 from population.state import Population, replay
 from results.exports import write_exports
