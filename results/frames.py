@@ -11,6 +11,7 @@ import polars as pl
 from population.records import Candidate, Thought, Usage
 from population.state import Population, Trial
 from results.expected import expected
+from results.ideas import source
 from results.words import standing
 from results.writing import clean
 from trainer.outcome import cause
@@ -24,6 +25,8 @@ _SCHEMA: dict[str, Any] = {
     "proposer": pl.String,
     "operator": pl.String,
     "idea": pl.String,
+    "about": pl.Int64,  # the trial whose change its mind was asked to look at again, or to merge
+    "expected": pl.Float64,  # the change of score that its author foresaw; negative is better
     "commit": pl.String,
     "parent": pl.String,
     "parent2": pl.String,
@@ -64,7 +67,7 @@ def trials(population: Population) -> pl.DataFrame:
     paid: set[int] = set()
     rows = []
     for trial in population.trials.values():
-        thought = Thought() if trial.candidate.number in paid else trial.candidate.thought
+        thought = Thought() if trial.candidate.number in paid else source(population, trial.candidate).thought
         paid.add(trial.candidate.number)
         rows.append(_row(population, trial, thought))
     frame = pl.DataFrame(rows, schema=_SCHEMA, orient="row")
@@ -79,6 +82,7 @@ def metric_column(population: Population) -> str:
 
 def _row(population: Population, trial: Trial, thought: Thought) -> tuple[object, ...]:
     candidate, run = trial.candidate, population.run
+    thought_of = source(population, candidate)
     parents = (*candidate.parents, None, None)
     return (
         trial.number,
@@ -87,6 +91,8 @@ def _row(population: Population, trial: Trial, thought: Thought) -> tuple[object
         candidate.proposer,
         trial.operator,
         clean(candidate.idea, _TEXT_LIMIT),
+        None if thought_of.about is None else population.tried.get(thought_of.about),
+        thought_of.expected,
         candidate.commit,
         parents[0],
         parents[1],

@@ -1,4 +1,4 @@
-"""What a run came to, for a terminal: headline, tree, lineages, the way to the best, where to look.
+"""What a run came to, for a terminal: headline, tree, lineages, minds, the way to the best, where to look.
 
 The headline is what the run may claim (see population.claim). Below it scores of commits are posterior means,
 and a difference in front of an idea is what is expected of it after shrinkage (see population.evidence):
@@ -18,6 +18,7 @@ from population.claim import claim
 from population.evidence import Estimate, best, known, weigh
 from population.state import Population, Trial
 from results.expected import expected
+from results.minds import cost, foresight, standings
 from results.panel import colour
 from results.roster import roster
 from results.tree_text import combined, commit_tree
@@ -38,7 +39,7 @@ def report(population: Population, folder: Path | None = None) -> RenderableType
     parts: list[RenderableType] = [Text(), _headline(population), Text()]
     parts += [commit_tree(population), Text()]
     if population.lineages:
-        parts += [roster(population), Text()]
+        parts += [roster(population), Text(), *standings(population)]
     if (found := best(population)) is None:
         parts += [_failures(population)]
     elif len(path := population.path(found)) > 1:
@@ -55,8 +56,8 @@ def _headline(population: Population) -> Text:
     facts += [f"{len(changes & advanced(population))} of {count(len(changes), 'change')} kept"]
     facts += [f"{n} {what}" for what, n in failed.most_common()]
     lines.append("\n" + ", ".join(facts), style="not bold")
-    if noise := _noise(population):
-        lines.append("\n" + noise, style="not bold dim")
+    for aside in filter(None, (cost(population), foresight(population), _noise(population))):
+        lines.append("\n" + aside, style="not bold dim")
     return lines
 
 

@@ -6,11 +6,15 @@ lineages those are shown that live, the latest first to go, and then the latest 
 
 from typing import Final
 
+from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from population.records import Candidate
 from population.state import Lineage, Population, Trial
 from results.expected import expected
+from results.ideas import spent, tokens
+from results.minds import dollars, ending, many
 from results.panel import colour
 from results.words import advanced
 from results.writing import change, clean
@@ -18,21 +22,24 @@ from results.writing import change, clean
 _ROWS: Final = 12
 
 
-def roster(population: Population) -> Table:
-    """The lineages as a table, oldest first."""
+def roster(population: Population) -> RenderableType:
+    """The lineages as a table, oldest first, and below it what there is to say of some of them."""
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
-    for name in ("lineage", "brief", "proposer", "tried", "kept", "change", ""):
-        number = name in ("tried", "kept", "change")
+    costs = _costs(population)
+    for name in ("lineage", "brief", "proposer", "tried", "kept", "change", *costs):
+        number = name in ("tried", "kept", "change", *costs)
         table.add_column(_cell(name), justify="right" if number else "left", max_width=None if number else 34)
     pruned = [line for line in population.lineages.values() if line.pruned is not None]
     shown = {line.name for line in [*population.living, *reversed(pruned)][:_ROWS]}
     proven = advanced(population)
     for lineage in population.lineages.values():
         if lineage.name in shown:
-            table.add_row(*_cells(population, lineage, proven))
+            paid = [_cell(column[lineage.name]) for column in costs.values()]
+            table.add_row(*_cells(population, lineage, proven), *paid)
     if more := len(population.lineages) - len(shown):
         table.add_row(_cell(f"+ {more} more", "dim"))
-    return table
+    lives = ((line, _life(population, line)) for line in population.lineages.values() if line.name in shown)
+    return Group(table, *(_cell(f"{clean(line.name, 16)} {life}", "dim") for line, life in lives if life))
 
 
 def _cells(population: Population, lineage: Lineage, proven: set[int]) -> list[Text]:
@@ -42,12 +49,25 @@ def _cells(population: Population, lineage: Lineage, proven: set[int]) -> list[T
     return [
         _cell(clean(lineage.name, 16), colour(population, lineage.name)),
         _cell(clean(lineage.brief, 20)),
-        _cell(clean(lineage.proposer, 20)),
+        _cell(ending(lineage.proposer, 18)),
         _cell(str(len(changes))),
         _cell(str(len(kept))),
         _cell(change(shift) if kept else "", "green" if shift < 0 else ""),
-        _cell(_life(population, lineage), "dim"),
     ]
+
+
+def _costs(population: Population) -> dict[str, dict[str, str]]:
+    """Columns of what each lineage's ideas took, by name of the lineage: only those with anything in them."""
+    ideas: dict[str, list[Candidate]] = {name: [] for name in population.lineages}
+    for candidate in population.candidates.values():
+        ideas[candidate.lineage].append(candidate)
+    thoughts = {name: spent(some) for name, some in ideas.items()}
+    columns = {}
+    if any(tokens(thought) for thought in thoughts.values()):
+        columns["tokens"] = {name: many(tokens(thought)) for name, thought in thoughts.items()}
+    if any(thought.cost_usd for thought in thoughts.values()):
+        columns["cost"] = {name: dollars(thought.cost_usd) for name, thought in thoughts.items()}
+    return columns
 
 
 def _changes(population: Population, lineage: Lineage) -> list[Trial]:
@@ -57,14 +77,14 @@ def _changes(population: Population, lineage: Lineage) -> list[Trial]:
 
 
 def _life(population: Population, lineage: Lineage) -> str:
-    """How a lineage began, if not with the run, and how it ended, if it did."""
+    """How a lineage began, if not with the run, and how it ended, if it did; as the rest of a sentence."""
     parts = []
     if lineage.root != population.baseline and lineage.root in population.bases:
-        parts.append(f"founded on trial {population.tried[population.bases[lineage.root]]}")
+        parts.append(f"was founded on trial {population.tried[population.bases[lineage.root]]}")
     if lineage.pruned is not None:
         last = max((trial.number for trial in _changes(population, lineage)), default=None)
         after = "" if last is None else f" after trial {last}"
-        parts.append(f"pruned{after}: {clean(lineage.pruned, 80)}")
+        parts.append(f"was pruned{after}: {clean(lineage.pruned, 80)}")
     return ", ".join(parts)
 
 

@@ -16,6 +16,7 @@ from rich.cells import cell_len
 from population.records import (
     Adopted,
     Assigned,
+    Candidate,
     Clashed,
     Combined,
     Declined,
@@ -62,9 +63,8 @@ def words(
         case Founded() as born:
             origin = f"{clean(born.brief, 30)}, {clean(born.proposer, 30)}"
             return f"{clean(born.lineage, _NAME)} founded ({origin}): {clean(born.reason, _REASON)}"
-        case Declined(lineage, _, reason):
-            first = population.lineages[lineage].declined == 1
-            return f"{clean(lineage, _NAME)} has no new idea: {clean(reason, _REASON)}" if first else None
+        case Declined():
+            return _declined(population, event)
         case Adopted(lineage, commit, reason):
             return _adopted(population, lineage, commit, clean(reason, _REASON))
         case Combined(lineage, _, candidates, _, reason):
@@ -85,6 +85,8 @@ def words(
             return f"resumed after {count(population.finished, 'trial')}"
         case Ended(reason):
             return f"ended: {clean(reason, _REASON)}"
+        case Proposed(candidate) if candidate.operator == "external" and not candidate.combines:
+            return f"{clean(candidate.lineage, _NAME)} is sent an idea: {clean(candidate.idea, _IDEA)}"
         case Proposed() | Assigned() | Finished():
             return None  # the verdict follows, and tells all
         case _:
@@ -101,12 +103,36 @@ def standing(trial: Trial) -> str:
 def idea_of(trial: Trial, limit: int) -> str:
     """What a trial was for, as one clean line."""
     idea = clean(trial.candidate.idea, limit) or trial.candidate.operator
-    return clean(f"again: {idea}", limit) if trial.again else idea
+    kind = "again: " if trial.again else _kind(trial.candidate)
+    return clean(kind + idea, limit) if kind else idea
 
 
 def advanced(population: Population) -> set[int]:
     """Candidates that won their place; what else lineages build on are near misses that one stepped onto."""
     return {trial.candidate.number for trial in population.trials.values() if trial.verdict == "advance"}
+
+
+def _kind(candidate: Candidate) -> str:
+    """How a candidate came about, if not as the new idea of a mind or by a decision that was told."""
+    match candidate.operator:
+        case "external":
+            return "sent: "
+        case "revisit":
+            return "revisited: "
+        case "merge" if candidate.about is not None:
+            return "fitted: "
+    return ""
+
+
+def _declined(population: Population, event: Declined) -> str | None:
+    """The first of answers in a row that came to nothing: of a mind, or of the optimiser in its place."""
+    lineage, name = population.lineages[event.lineage], clean(event.lineage, _NAME)
+    reason = clean(event.reason, _REASON)
+    if event.stood_in:
+        return f"the optimiser has no new idea for {name}: {reason}" if lineage.stood_in == 1 else None
+    if event.failed:
+        return f"{name} cannot reach its mind: {reason}" if lineage.failures == 1 else None
+    return f"{name} has no new idea: {reason}" if lineage.declined == 1 else None
 
 
 def _adopted(population: Population, lineage: str, commit: str, reason: str) -> str | None:

@@ -32,6 +32,7 @@ from population.state import Population, apply
 
 BASELINE = "0" * 40
 HEAD = "f" * 40
+THOUGHT = Thought(100, 10, 0.01, 2.0)
 
 
 class Story:
@@ -49,9 +50,11 @@ class Story:
         apply(self.population, self.entries[-1])
         return event
 
-    def founds(self, *names: str, brief: str = "default", tip: str = BASELINE) -> "Story":
+    def founds(
+        self, *names: str, brief: str = "default", tip: str = BASELINE, proposer: str = "mutate"
+    ) -> "Story":
         for name in names:
-            self.happens(Founded(name, brief, "mutate", tip, "a line of its own"))
+            self.happens(Founded(name, brief, proposer, tip, "a line of its own"))
         return self
 
     def proposes(
@@ -61,6 +64,10 @@ class Story:
         operator: Operator = "mutate",
         parents: tuple[str, ...] = (),
         combines: tuple[int, ...] = (),
+        proposer: str = "mutate",
+        expected: float | None = None,
+        about: int | None = None,
+        thought: Thought = THOUGHT,
     ) -> Candidate:
         number, tip = len(self.population.candidates) + 1, self.population.lineages[lineage].tip
         first = operator == "baseline"
@@ -75,9 +82,11 @@ class Story:
             genome_hash=f"hash{number}",
             complexity=200,
             knobs={"DEPTH": 4},
-            proposer="mutate",
-            thought=Thought(100, 10, 0.01, 2.0),
+            proposer=proposer,
+            thought=Thought() if combines else thought,
             combines=combines,
+            expected=expected,
+            about=about,
         )
         self.happens(Proposed(candidate))
         return candidate

@@ -78,3 +78,21 @@ def test_what_is_expected_of_a_change_is_null_where_nothing_was_compared() -> No
     frame = trials(story.population)
     assert frame["p_better"].is_null().to_list() == [True, True, False]
     assert frame["p_better"][2] < 0.5 and frame["expected_gain"][2] < 0
+
+
+def test_what_an_author_foresaw_and_what_it_was_asked_about_stand_beside_its_idea() -> None:
+    story = Story().begins("cedar")
+    near = story.doubts("cedar", "lift DEPTH", 2.73)
+    again = story.proposes("cedar", "lift DEPTH now", "revisit", expected=-0.01, about=near.number)
+    story.measures(again, 2.72, "discard")
+    frame = trials(story.population)
+    assert frame["expected"].to_list() == [None, None, -0.01]
+    assert frame["about"].to_list() == [None, None, 2]
+
+
+def test_an_idea_that_was_rebased_keeps_what_it_cost_and_what_was_expected_of_it() -> None:
+    story = Story().begins("cedar")
+    waiting = story.proposes("cedar", "lift DEPTH", expected=-0.01)
+    story.measures(story.combines("cedar", waiting, operator="mutate"), 2.72, "discard")
+    row = trials(story.population).row(1, named=True)
+    assert row["expected"] == -0.01 and row["prompt_tokens"] == 100 and row["cost_usd"] == 0.01

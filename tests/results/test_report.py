@@ -11,7 +11,7 @@ from rich.cells import cell_len
 from rich.console import Console
 from synthetic_runs import BASELINE, Story, ended, searched
 
-from population.records import Crashed, Operator, Pruned, TimedOut
+from population.records import Crashed, Declined, Operator, Pruned, Thought, TimedOut
 from population.state import Population, replay
 from results.report import report
 from results.tree_text import commit_tree
@@ -40,6 +40,7 @@ def test_a_report_tells_headline_tree_lineages_path_and_places() -> None:
         "",
         "baseline # ± #, best # ± # val_bpb (gain # ± #)",
         "5 trials in 1 m 23 s, 2 of 4 changes kept, 1 crashed",
+        "5 ideas for 550 tokens, $#",
         "± is 95%; sigma of a trial # (assumed: nothing was measured again)",
         "",
         "dawn  promise",
@@ -47,9 +48,9 @@ def test_a_report_tells_headline_tree_lineages_path_and_places() -> None:
         "├──    2  # -#  moss   raise DEPTH 4 -> 6  2 dropped",
         "└──    5  # -#  best  moss   raise HEADS 2 -> 4",
         "",
-        "lineage  brief    proposer  tried  kept   change",
-        "cedar    default  mutate        0     0",
-        "moss     default  mutate        4     2  -#",
+        "lineage  brief    proposer  tried  kept   change  tokens   cost",
+        "cedar    default  mutate        0     0              110  $#",
+        "moss     default  mutate        4     2  -#     440  $#",
         "",
         "trial  lineage   score   change  odds  the way to the best",
         "    1  cedar    #                 the baseline",
@@ -125,9 +126,9 @@ def test_lineages_that_began_late_or_ended_early_say_so() -> None:
     story.tries("moss", "nothing", 2.9)
     story.happens(Pruned("moss", "gains less than cedar"))
     story.founds("fern", brief="bold", tip=story.population.lineages["cedar"].tip)
-    _, moss, fern = (line for line in printed(story.population).splitlines() if "  mutate  " in line)
-    assert "  pruned after trial 3: gains" in moss
-    assert fern.startswith("fern     bold") and fern.endswith("founded on trial 2")
+    lines = printed(story.population).splitlines()
+    assert "moss was pruned after trial 3: gains less than cedar" in lines
+    assert "fern was founded on trial 2" in lines
 
 
 @pytest.mark.parametrize("policy", ["promise", "greedy"])
@@ -177,6 +178,65 @@ def test_branches_upon_branches_are_counted_where_they_are_not_drawn() -> None:
     lines = drawn(story.population)
     assert re.search(r"… (\d+) more steps aside  \1 dropped$", lines[-1]) and len(lines) < 50
     assert counted(lines) == 201
+
+
+def briefed(*pairs: tuple[str, str], foreseen: float | None = None, turns: int = 4) -> Population:
+    """A run of lineages with these briefs and proposers, all as good; half of what they try wins."""
+    story = Story()
+    for brief, proposer in pairs:
+        story.founds(brief + proposer, brief=brief, proposer=proposer)
+    first, score = "".join(pairs[0]), 2.7
+    story.tries(first, "the baseline", score, keep=True, operator="baseline")
+    for turn in range(turns):
+        for brief, proposer in pairs:
+            idea = story.proposes(brief + proposer, "an idea", proposer=proposer, expected=foreseen)
+            score -= 0.1 * (turn % 2)
+            story.measures(idea, score + 0.3 * (1 - turn % 2), "advance" if turn % 2 else "discard")
+            if turn % 2:
+                story.adopts(idea.commit, *(one for one in story.population.lineages if one != idea.lineage))
+    return story.population
+
+
+def test_briefs_are_ranked_where_two_were_tried_and_proposers_where_two_were() -> None:
+    text = printed(briefed(("bold", "llm/one"), ("calm", "llm/one")))
+    assert re.search(r"^brief +trials +kept +gain +95% +tokens +cost +per gain$", text, re.MULTILINE)
+    assert re.search(r"^bold +4 +2 +\d+\.\d+ +\d+\.\d+ to \d+\.\d+ +110 +\$0.01 +\$\S+$", text, re.MULTILINE)
+    assert "the data cannot tell them apart: " in text and "gains in 0.001 val_bpb" in text
+    assert not re.search(r"^(proposer|operator) +trials", text, re.MULTILINE)
+    assert "trials  kept  gain" not in printed(briefed(("bold", "llm/one")))
+
+
+def test_a_brief_and_its_only_proposer_are_said_to_be_one() -> None:
+    alone = (("bold", "llm/one"), ("calm", "llm/two"))
+    warning = "each brief had one proposer: which of the two it is that gains cannot be told"
+    assert warning in printed(briefed(*alone))
+    assert warning not in printed(briefed(*alone, ("bold", "llm/two"), ("calm", "llm/one")))
+
+
+def test_a_report_with_every_ranking_in_it_is_still_short_and_narrow() -> None:
+    pairs = [(f"brief{n}" * 9, f"llm/provider/model{n}" * 5) for n in range(12)]
+    lines = printed(briefed(*pairs)).splitlines()
+    assert max(map(cell_len, lines)) <= 80 and len(lines) < 110
+    assert sum(line.startswith("+ 6 more") for line in lines) == 2
+
+
+def test_what_minds_foresaw_is_told_beside_what_came_of_it_once_enough_did() -> None:
+    pair = (("bold", "llm/one"), ("calm", "llm/one"))
+    told = r"minds foresaw a median of -0\.0050 and got [-+]\d\.\d+ \(8 candidates\)"
+    assert re.search(told, printed(briefed(*pair, foreseen=-0.005)))
+    assert "minds foresaw" not in printed(briefed(*pair, foreseen=-0.005, turns=3))
+    assert "minds foresaw" not in printed(briefed(*pair))
+
+
+def test_tokens_and_dollars_are_told_only_where_there_were_any() -> None:
+    story, free = Story().founds("cedar"), Thought()
+    story.measures(story.proposes("cedar", "start", "baseline", thought=free), 2.7, "advance")
+    story.measures(story.proposes("cedar", "an idea", thought=free), 2.9, "discard")
+    assert not re.search(r"token|cost|\$", printed(story.population))
+    story.proposes("cedar", "another", thought=Thought(900_000, 334_000))
+    assert "1 idea for 1.2M tokens\n" in printed(story.population)
+    story.happens(Declined("cedar", BASELINE, "nothing new", Thought(cost_usd=3.4)))
+    assert "1 idea for 1.2M tokens, $3.40\n" in printed(story.population)
 
 
 def counted(tree: list[str]) -> int:

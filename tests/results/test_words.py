@@ -13,6 +13,7 @@ from population.records import (
     Ended,
     Event,
     Lost,
+    Operator,
     Pruned,
     Refused,
     Resumed,
@@ -142,6 +143,30 @@ def test_a_lineage_without_ideas_is_told_once() -> None:
     declined = Declined("cedar", "0" * 40, "every change was tried before")
     assert told(story, story.happens(declined)) == "cedar has no new idea: every change was tried before"
     assert told(story, story.happens(declined)) is None
+
+
+def test_a_mind_that_cannot_be_reached_is_told_when_it_is_lost_and_so_is_the_optimiser_at_its_end() -> None:
+    story = Story().begins("cedar")
+    story.happens(Declined("cedar", BASELINE, "nothing new"))
+    lost = Declined("cedar", BASELINE, "429 after 5 attempts", failed=True)
+    assert told(story, story.happens(lost)) == "cedar cannot reach its mind: 429 after 5 attempts"
+    dry = Declined("cedar", BASELINE, "all was tried", stood_in=True)
+    assert told(story, story.happens(dry)) == "the optimiser has no new idea for cedar: all was tried"
+    assert [told(story, story.happens(event)) for event in (lost, dry)] == [None, None]
+
+
+def test_what_was_sent_is_told_when_it_comes_and_what_is_no_new_idea_says_so_in_its_verdict() -> None:
+    story = Story().begins("cedar")
+    sent = story.proposes("cedar", "lift DEPTH", "external", proposer="submit")
+    assert told(story, story.entries[-1].event) == "cedar is sent an idea: lift DEPTH"
+    asked: list[tuple[Operator, str]] = [("revisit", "revisited"), ("merge", "fitted")]
+    lines = [told(story, story.measures(sent, 2.9, "discard"))]
+    for operator, _ in asked:
+        candidate = story.proposes("cedar", "lift HEADS", operator, about=sent.number)
+        assert told(story, story.entries[-1].event) is None
+        lines.append(told(story, story.measures(candidate, 2.9, "discard")))
+    ends = ["sent: lift DEPTH", *(f"{word}: lift HEADS" for _, word in asked)]
+    assert [str(line).partition("discard  ")[2] for line in lines] == ends
 
 
 def test_hostile_ideas_and_reasons_become_harmless_words() -> None:
