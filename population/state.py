@@ -30,6 +30,7 @@ from population.records import (
     Pruned,
     Resumed,
     Started,
+    Thought,
     Usage,
     Verdict,
 )
@@ -80,6 +81,8 @@ class Lineage:
     failures: int = 0  # times in a row that its mind could not be reached
     stood_in: int = 0  # times in a row that the optimiser was asked in its mind's place and had no idea
     declined_at: int = 0  # how many trials of the run had finished when its mind last had no idea
+    requests: int = 0  # how often its mind answered, or its stand-in
+    spent: Thought = Thought()  # on all these answers
     clashed: list[int] = field(
         default_factory=list
     )  # candidates that did not fit its tip, since its mind last spoke
@@ -309,11 +312,13 @@ def _propose(population: Population, candidate: Candidate) -> None:
         population.combining = None
     elif candidate.is_idea:
         lineage.clashed.clear()
+        lineage.requests, lineage.spent = lineage.requests + 1, lineage.spent + candidate.thought
     _pay(population, candidate.proposer, candidate.thought.cost_usd)
 
 
 def _decline(population: Population, declined: Declined) -> None:
     lineage = population.lineages[declined.lineage]
+    lineage.requests, lineage.spent = lineage.requests + 1, lineage.spent + declined.thought
     if declined.stood_in:
         lineage.stood_in += 1
         return
