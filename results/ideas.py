@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from population.records import Candidate, Thought
-from population.state import Population, Trial
+from population.state import Lineage, Population, Trial
 
 
 def source(population: Population, candidate: Candidate) -> Candidate:
@@ -25,9 +25,9 @@ def attempts(population: Population) -> list[Trial]:
     ]
 
 
-def spent(candidates: Iterable[Candidate]) -> Thought:
-    """What it took to think of some candidates. Answers that came to none are not in it."""
-    return sum((candidate.thought for candidate in candidates), Thought())
+def spent(lineages: Iterable[Lineage]) -> Thought:
+    """What it took the minds of some lineages to answer, whether or not that came to something."""
+    return sum((lineage.spent for lineage in lineages), Thought())
 
 
 def tokens(thought: Thought) -> int:

@@ -23,13 +23,13 @@ _SMALL: Final = 1e-3  # the unit of gains, unless they are larger than 1
 
 
 def cost(population: Population) -> str:
-    """`12 ideas for 1.2M tokens, $3.40`; nothing where no mind was paid in either."""
-    asked = [one for one in population.candidates.values() if tokens(one.thought) or one.thought.cost_usd]
-    used, paid = tokens(spent(asked)), sum(population.costs.values())
-    if not used and not paid:
+    """`12 requests, 1.2M tokens, $3.40`; nothing where no mind was paid in either."""
+    asked = [line for line in population.lineages.values() if tokens(line.spent) or line.spent.cost_usd]
+    if not asked:
         return ""
+    used, paid = tokens(spent(asked)), spent(asked).cost_usd
     parts = [many(used) + " tokens"] * bool(used) + [dollars(paid)] * bool(paid)
-    return f"{count(len(asked), 'idea')} for {', '.join(parts)}"
+    return ", ".join([count(sum(line.requests for line in asked), "request"), *parts])
 
 
 def foresight(population: Population) -> str:
@@ -58,6 +58,9 @@ def standings(population: Population) -> list[RenderableType]:
     notes = [f"all a trial; gains in {where}, beside what others gained at that time"]
     if {"brief", "proposer"} <= {ranking.of for ranking in found} and _paired(population):
         notes.append("each brief had one proposer: which of the two it is that gains cannot be told")
+    ranked = (one.name for ranking in found if ranking.of == "operator" for one in ranking.standings)
+    if "revisit" in ranked:
+        notes.append("a revisit happens only after a drought, so operators had unequal chances")
     return [*parts[:-1], *(Text(note, "dim", overflow="fold") for note in notes), Text()]
 
 

@@ -14,6 +14,7 @@ from rich.text import Text
 
 from population.evidence import best, known
 from population.state import Lineage, Population
+from results.ideas import spent
 from results.words import idea_of
 from results.writing import change, clean, duration, figure, printable
 from trainer.outcome import Progress
@@ -67,7 +68,7 @@ def panel(
     if population.lineages:
         parts += [_lineages(population, progress, thinking, width, max(3, height - _FURNITURE)), Text()]
     parts += [_running(population, progress, width)]
-    cost = sum(candidate.thought.cost_usd for candidate in population.candidates.values())
+    cost = spent(population.lineages.values()).cost_usd
     parts.append(_line(f"{budget} · ${cost:.2f}" if cost else budget, "dim"))
     return Group(*parts)
 

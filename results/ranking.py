@@ -1,8 +1,6 @@
-"""Which briefs, proposers and kinds of ideas gain most per trial, and whether the data can tell.
+"""Which briefs, models, proposers and kinds of ideas gain most per trial, and whether the data can tell.
 
-The gain of a trial is what the evidence expects of its change if it is kept only where it is a gain (see
-Effect.hope); without a score, or where it probably is none, it is 0. Under the control arms, which take
-scores at their word, it is the gain of what advanced. Gains are positive here, in the metric's unit.
+What an idea gained, and what it is compared with, is said in results/credit.py.
 
 **Intervals.** Gains are few and skewed: the top tenth of them holds half of the total. What a group gains is
 taken for a compound Poisson sum, matched by events of one size (the sum of all squares over the sum of all
@@ -13,51 +11,47 @@ held the truth in 91 to 95%, and in 2 to 8% of runs one brief was said to be bet
 they held it in 66 to 82%. Gains that noise hides are missing: where scores were noisy as well, intervals held
 all the true gain, hidden or not, in 78 to 90%.
 
-**Time.** Gains become rarer as the tip gets better, and who starts late would look worse. So a group is
-compared with what all of them gained around then: its trials count as so many of the run's average trials
-(indirect standardisation, as of death rates by age). Where the second of two equal briefs began at half time,
-one was said to be better in 2 to 5% of runs, and without this in 23 to 31%. What is left: who had a stretch
-to itself is compared with nobody there, and seen as average; what one finds makes gains rarer for those after
-it; and since the GPU goes to whoever promises most, a group with bad luck at first may not be tried often
-enough to show it.
+**Several runs.** A group may do well in one run and badly in another. As far as its records differ more from
+run to run than chance would have it, intervals are wider by the square root of that (quasi-Poisson, McCullagh
+and Nelder 1989, 4.5): one factor for all groups, at least 1, and 1 where each group was in one run only.
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final, Literal, TypeAlias
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
 import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 
 from population.evidence import weigh
+from population.names import reads
 from population.records import Candidate
-from population.state import Population, Trial
-from results.ideas import attempts, spent, tokens
-from results.words import advanced
+from population.state import Lineage, Population
+from results.credit import Attempt, credits
+from results.ideas import spent, tokens
 
-Facet: TypeAlias = Literal["brief", "proposer", "operator"]
+Facet: TypeAlias = Literal["brief", "model", "proposer", "operator"]
 Array: TypeAlias = NDArray[np.floating[Any]]
 
 SURE: Final = 0.95  # probability of being better from which two are told apart
 _PRIOR: Final = 2.0  # trials that the record of all groups counts for in each one's
 _USUAL: Final = 2.5  # sigmas: a gain where nothing is known, seen once ...
 _UNSEEN: Final = 4.0  # ... in so many trials (as in population.promising.forecasts)
-_FIRST: Final = 8  # trials in the first stretch; each has twice as many as the one before
-_BLUR: Final = 4.0  # trials that the run's average counts for in each stretch's
 _DRAWS: Final = 4000
 
 
 class Standing(Struct, frozen=True):
-    """What the trials of one brief, proposer or operator came to."""
+    """What the trials of one brief, model, proposer or operator came to."""
 
     name: str
+    runs: int
     trials: int
     kept: int  # that advanced, at once or when they were measured again
-    gain: float  # expected of one of the run's average trials
+    gain: float  # expected of one of the average trials
     low: float  # its 95% interval
     high: float
-    tokens: float  # a trial, prompt and completion; ideas that were never tried are in it
+    tokens: float  # a trial, prompt and completion; answers that came to nothing are in it
     cost_usd: float  # a trial
 
     @property
@@ -79,105 +73,86 @@ class Ranking(Struct, frozen=True):
         return self.odds >= SURE
 
 
-class _Attempt(Struct, frozen=True):
-    candidate: Candidate
-    gain: float
-    weight: float  # how many of the run's average trials it stands for
-
-
 def rankings(population: Population) -> tuple[Ranking, ...]:
     """Briefs, proposers and operators, where at least two were tried. The same run, the same answer."""
-    tried, kept = _attempts(population), advanced(population)
-    found = (_ranking(population, of, tried, kept) for of in _FACETS)
-    return tuple(ranking for ranking in found if ranking is not None)
+    return _rankings([population], _WITHIN)
 
 
-def _brief(population: Population, candidate: Candidate) -> str | None:
+def rankings_across(populations: Sequence[Population]) -> tuple[Ranking, ...]:
+    """Briefs, models, kinds of proposers and operators, over runs whose scores can be compared."""
+    return _rankings(populations, _ACROSS)
+
+
+class _By(NamedTuple):
+    """How trials are put into groups: the group of an idea, and that of what a lineage's mind was paid."""
+
+    idea: Callable[[Lineage, Candidate], str | None]
+    mind: Callable[[Lineage], str | None]
+
+
+def _brief(lineage: Lineage, candidate: Candidate) -> str | None:
     """The brief that an idea's author had read: none for an optimiser, or a guest in the lineage."""
-    lineage = population.lineages[candidate.lineage]
-    reads = candidate.proposer.partition("/")[0] != "mutate"
-    return lineage.brief if reads and candidate.proposer == lineage.proposer else None
+    reader = candidate.proposer == lineage.proposer and reads(candidate.proposer)
+    return lineage.brief if reader else None
 
 
-_Key: TypeAlias = Callable[[Population, Candidate], str | None]
-_FACETS: Final[Mapping[Facet, _Key]] = {
-    "brief": _brief,
-    "proposer": lambda _, candidate: candidate.proposer,
-    "operator": lambda _, candidate: candidate.operator,
+def _model(proposer: str) -> str | None:
+    return proposer.removeprefix("llm/") if proposer.startswith("llm/") else None
+
+
+def _kind(proposer: str) -> str:
+    """A proposer without its model."""
+    return "llm" if proposer.startswith("llm/") else proposer
+
+
+_BRIEF: Final = _By(_brief, lambda lineage: lineage.brief if reads(lineage.proposer) else None)
+_OPERATOR: Final = _By(lambda _, candidate: candidate.operator, lambda _: None)
+_WITHIN: Final[Mapping[Facet, _By]] = {
+    "brief": _BRIEF,
+    "proposer": _By(lambda _, candidate: candidate.proposer, lambda lineage: lineage.proposer),
+    "operator": _OPERATOR,
+}
+_ACROSS: Final[Mapping[Facet, _By]] = {
+    "brief": _BRIEF,
+    "model": _By(lambda _, candidate: _model(candidate.proposer), lambda lineage: _model(lineage.proposer)),
+    "proposer": _By(lambda _, candidate: _kind(candidate.proposer), lambda lineage: _kind(lineage.proposer)),
+    "operator": _OPERATOR,
 }
 
 
-def _attempts(population: Population) -> list[_Attempt]:
-    """The trials that are compared, oldest first."""
-    gain = _raw if population.run.policy != "promise" else _expected(population)
-    known = [(trial.candidate, gain(trial)) for trial in attempts(population)]
-    compared = [(candidate, found) for candidate, found in known if found is not None]
-    weights = _weights([found for _, found in compared])
-    return [_Attempt(*each, weight) for each, weight in zip(compared, weights, strict=True)]
+def _rankings(populations: Sequence[Population], facets: Mapping[Facet, _By]) -> tuple[Ranking, ...]:
+    tried = credits(populations)
+    usual = _USUAL * max((weigh(population).sigma for population in populations), default=0.0)
+    lineages = [line for population in populations for line in population.lineages.values()]
+    found = (_ranking(of, by, tried, lineages, usual) for of, by in facets.items())
+    return tuple(ranking for ranking in found if ranking is not None)
 
 
-def _raw(trial: Trial) -> float | None:
-    return max(trial.gain or 0.0, 0.0) if trial.verdict == "advance" else 0.0
-
-
-def _expected(population: Population) -> Callable[[Trial], float | None]:
-    """What the evidence expects of a trial; None where it was not compared, or that is forgotten."""
-    evidence, bases = weigh(population), population.bases
-    judged = (number for number in evidence.effects if population.candidates[number].commit not in bases)
-    first = min((population.tried[number] for number in judged), default=0)
-
-    def gain(trial: Trial) -> float | None:
-        effect = evidence.effects.get(trial.candidate.number)
-        if effect is None:
-            return 0.0 if trial.score is None and trial.number >= first else None
-        return effect.hope * evidence.sigma if effect.mean < 0 else 0.0
-
-    return gain
-
-
-def _weights(gains: Sequence[float]) -> list[float]:
-    """How many of the run's average trials each counts for, by what all gained in its stretch."""
-    average = sum(gains) / len(gains) if gains else 0.0
-    if average == 0:
-        return [1.0] * len(gains)
-    weights: list[float] = []
-    for stretch in _stretches(gains):
-        level = (sum(stretch) + _BLUR * average) / (len(stretch) + _BLUR)
-        weights += [level] * len(stretch)
-    return [weight * len(weights) / sum(weights) for weight in weights]
-
-
-def _stretches(gains: Sequence[float]) -> list[Sequence[float]]:
-    """Each twice as long as the one before it; a short rest belongs to the last."""
-    starts, length = [0], _FIRST
-    while len(gains) - starts[-1] >= length + _FIRST:
-        starts.append(starts[-1] + length)
-        length *= 2
-    return [gains[start:end] for start, end in zip(starts, [*starts[1:], len(gains)], strict=True)]
-
-
-def _ranking(population: Population, of: Facet, tried: Sequence[_Attempt], kept: set[int]) -> Ranking | None:
-    key, groups = _FACETS[of], defaultdict[str, list[_Attempt]](list)
+def _ranking(
+    of: Facet, by: _By, tried: Sequence[Attempt], lineages: Iterable[Lineage], usual: float
+) -> Ranking | None:
+    groups = defaultdict[str, list[Attempt]](list)
     for attempt in tried:
-        if (name := key(population, attempt.candidate)) is not None:
+        if (name := by.idea(attempt.lineage, attempt.candidate)) is not None:
             groups[name].append(attempt)
     if len(groups) < 2:
         return None
-    authors = defaultdict[str | None, list[Candidate]](list)
-    for candidate in population.candidates.values():
-        authors[key(population, candidate)].append(candidate)
-    drawn = _drawn(groups, [attempt.gain for attempt in tried], _USUAL * weigh(population).sigma)
-    standings = [_standing(name, groups[name], authors[name], kept, drawn[name]) for name in groups]
+    minds = defaultdict[str | None, list[Lineage]](list)
+    for lineage in lineages:
+        minds[by.mind(lineage)].append(lineage)
+    drawn = _drawn(groups, [attempt.gain for attempt in tried], usual)
+    standings = [_standing(name, groups[name], minds[name], drawn[name]) for name in groups]
     first, *others = sorted(standings, key=lambda standing: (-standing.gain, standing.name))
     odds = {other.name: float(np.mean(drawn[first.name] > drawn[other.name])) for other in others}
     rival = min(odds, key=lambda name: odds[name])
     return Ranking(of, (first, *others), rival, odds[rival])
 
 
-def _drawn(groups: Mapping[str, list[_Attempt]], gains: list[float], usual: float) -> dict[str, Array]:
+def _drawn(groups: Mapping[str, list[Attempt]], gains: list[float], usual: float) -> dict[str, Array]:
     """Samples of what each group gains in an average trial, given the `gains` of all."""
     total = sum(gains) + usual
     size = (sum(gain**2 for gain in gains) + 2 * usual**2) / total if total else 0.0
+    size *= _dispersion(groups.values(), size)
     average, rng = total / (len(gains) + _UNSEEN), np.random.default_rng(0)
     drawn: dict[str, Array] = {}
     for name, group in sorted(groups.items()):
@@ -187,15 +162,29 @@ def _drawn(groups: Mapping[str, list[_Attempt]], gains: list[float], usual: floa
     return drawn
 
 
-def _standing(
-    name: str, group: list[_Attempt], authors: list[Candidate], kept: set[int], drawn: Array
-) -> Standing:
-    thought = spent(authors)
+def _dispersion(groups: Iterable[list[Attempt]], size: float) -> float:
+    """How much more than chance the records of groups differ from run to run: Pearson's, at least 1."""
+    squares, freedom = 0.0, 0
+    for group in groups:
+        cells = defaultdict[int, list[Attempt]](list)
+        for attempt in group:
+            cells[attempt.run].append(attempt)
+        rate = sum(attempt.gain for attempt in group) / sum(attempt.weight for attempt in group)
+        for cell in cells.values():
+            due = rate * sum(attempt.weight for attempt in cell)
+            squares += (sum(attempt.gain for attempt in cell) - due) ** 2 / (size * due) if due else 0.0
+        freedom += len(cells) - 1
+    return max(1.0, squares / freedom) if freedom else 1.0
+
+
+def _standing(name: str, group: list[Attempt], minds: list[Lineage], drawn: Array) -> Standing:
+    thought = spent(minds)
     low, high = np.quantile(drawn, (0.025, 0.975)).tolist()
     return Standing(
         name=name,
+        runs=len({attempt.run for attempt in group}),
         trials=len(group),
-        kept=sum(attempt.candidate.number in kept for attempt in group),
+        kept=sum(attempt.kept for attempt in group),
         gain=float(drawn.mean()),
         low=low,
         high=high,

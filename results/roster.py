@@ -10,10 +10,9 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from population.records import Candidate
 from population.state import Lineage, Population, Trial
 from results.expected import expected
-from results.ideas import spent, tokens
+from results.ideas import tokens
 from results.minds import dollars, ending, many
 from results.panel import colour
 from results.words import advanced
@@ -57,16 +56,15 @@ def _cells(population: Population, lineage: Lineage, proven: set[int]) -> list[T
 
 
 def _costs(population: Population) -> dict[str, dict[str, str]]:
-    """Columns of what each lineage's ideas took, by name of the lineage: only those with anything in them."""
-    ideas: dict[str, list[Candidate]] = {name: [] for name in population.lineages}
-    for candidate in population.candidates.values():
-        ideas[candidate.lineage].append(candidate)
-    thoughts = {name: spent(some) for name, some in ideas.items()}
+    """Columns of what each lineage's mind took, by name of the lineage: only those with anything in them."""
+    thoughts = {name: lineage.spent for name, lineage in population.lineages.items()}
     columns = {}
     if any(tokens(thought) for thought in thoughts.values()):
-        columns["tokens"] = {name: many(tokens(thought)) for name, thought in thoughts.items()}
+        columns["tokens"] = {name: many(tokens(one)) if tokens(one) else "" for name, one in thoughts.items()}
     if any(thought.cost_usd for thought in thoughts.values()):
-        columns["cost"] = {name: dollars(thought.cost_usd) for name, thought in thoughts.items()}
+        columns["cost"] = {
+            name: dollars(one.cost_usd) if one.cost_usd else "" for name, one in thoughts.items()
+        }
     return columns
 
 

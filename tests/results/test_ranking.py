@@ -4,20 +4,28 @@ from random import Random
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from synthetic_runs import Story, searched
+from synthetic_runs import BASELINE, Story, searched
 
 from population.evidence import weigh
-from population.records import Crashed, Operator, Outcome
+from population.records import Crashed, Declined, Operator, Outcome, Thought
 from population.state import Population
 from results.ideas import attempts
-from results.minds import verdict
-from results.ranking import Facet, Ranking, rankings
+from results.minds import cost, standings, verdict
+from results.ranking import Facet, Ranking, rankings, rankings_across
 
 MODEL = "llm/openai/test"
 
 
 def ranked(population: Population, of: Facet = "brief") -> Ranking:
     return next(ranking for ranking in rankings(population) if ranking.of == of)
+
+
+def across(*stories: Story) -> Ranking:
+    return across_of([story.population for story in stories])
+
+
+def across_of(populations: list[Population]) -> Ranking:
+    return next(ranking for ranking in rankings_across(populations) if ranking.of == "brief")
 
 
 def briefed(*briefs: str, policy: str = "promise") -> Story:
@@ -41,12 +49,12 @@ def tries(
         story.adopts(candidate.commit, *(one for one in story.population.lineages if one != name))
 
 
-def contest(trials: int, bold: float, calm: float) -> Story:
-    """Two briefs in turn, with such gains every third trial."""
+def contest(trials: int, bold: float, calm: float, apart: int = 3) -> Story:
+    """Two briefs in turn, with such gains every so many trials."""
     story = briefed("bold", "calm")
     for turn in range(trials):
-        tries(story, "bold", bold if turn % 3 == 0 else -0.2)
-        tries(story, "calm", calm if turn % 3 == 0 else -0.2)
+        tries(story, "bold", bold if turn % apart == 0 else -0.2)
+        tries(story, "calm", calm if turn % apart == 0 else -0.2)
     return story
 
 
@@ -174,6 +182,11 @@ def test_a_task_without_noise_and_without_gains_is_ranked_as_nothing() -> None:
 
 
 def lucky(trials: int, seed: int, late: bool = False) -> tuple[Ranking, float]:
+    story, true = played(trials, seed, late)
+    return ranked(story.population), true
+
+
+def played(trials: int, seed: int, late: bool = False) -> tuple[Story, float]:
     """A run of two equal briefs whose gains are lognormal and become rarer and smaller, and their true gain.
 
     With `late`, the second begins when half of the trials are done.
@@ -186,7 +199,7 @@ def lucky(trials: int, seed: int, late: bool = False) -> tuple[Ranking, float]:
         gain = size * dice.lognormvariate(0, 1.1) if dice.random() < chance else -0.1
         began = not late or trial >= trials // 2
         tries(story, "calm" if began and dice.random() < (0.6 if late else 0.5) else "bold", gain)
-    return ranked(story.population), true
+    return story, true
 
 
 @pytest.mark.parametrize(("trials", "late"), [(16, False), (60, True)])
@@ -195,3 +208,63 @@ def test_intervals_hold_the_truth_and_equal_briefs_are_seldom_told_apart(trials:
     held = [one.low <= true <= one.high for found, true in runs for one in found.standings]
     assert sum(held) >= 0.88 * len(held)
     assert sum(found.told_apart for found, _ in runs) <= 0.1 * len(runs)
+
+
+def test_answers_that_came_to_nothing_cost_as_much_as_others() -> None:
+    story = contest(2, bold=0.1, calm=0.1)
+    story.happens(Declined("calm", BASELINE, "nothing new", Thought(400, 40, 1.0)))
+    costs = {one.name: (one.tokens, one.cost_usd) for one in ranked(story.population).standings}
+    assert costs["calm"] == (330.0, 0.51) and costs["bold"] == (110.0, 0.01)
+    assert cost(story.population) == "5 requests, 880 tokens, $1.04"
+
+
+def test_runs_that_gain_more_do_not_make_their_briefs_look_better() -> None:
+    """One run gains ten times what the other does; each tries the common brief and one of its own."""
+    rich, poor = briefed("common", "rich", policy="greedy"), briefed("common", "poor", policy="greedy")
+    for turn in range(20):
+        for story, name, gain in ((rich, "rich", 0.1), (poor, "poor", 0.01)):
+            for each in ("common", name):
+                tries(story, each, gain if turn % 2 else -0.2)
+    found = across(rich, poor)
+    assert not found.told_apart and {one.name: one.runs for one in found.standings}["common"] == 2
+    gains = [one.gain for one in found.standings]
+    assert max(gains) < 1.5 * min(gains)
+
+
+def test_a_brief_that_does_well_in_one_run_and_badly_in_another_is_known_less_well() -> None:
+    """The same gains, here each brief's in a run of its own, there half and half."""
+    fickle = across(contest(12, 0.1, -0.1), contest(12, -0.1, 0.1)).standings[0]
+    even = across(contest(12, 0.1, 0.1, apart=6), contest(12, 0.1, 0.1, apart=6)).standings[0]
+    assert fickle.kept == even.kept == 4 and fickle.trials == even.trials == 24
+    assert fickle.high - fickle.low > 1.3 * (even.high - even.low)
+
+
+def test_models_are_ranked_across_runs_apart_from_the_kind_of_proposer() -> None:
+    stories = [Story(policy="greedy"), Story(policy="greedy")]
+    for story, minds in zip(stories, [("llm/one", "llm/two"), ("llm/one", "mutate/tpe")], strict=True):
+        for mind in minds:
+            story.founds(mind[-3:], proposer=mind)
+        story.tries(minds[0][-3:], "the baseline", 2.7, keep=True, operator="baseline")
+        for mind in minds * 2:
+            tries(story, mind[-3:], 0.1, proposer=mind)
+    found = {one.of: one for one in rankings_across([story.population for story in stories])}
+    assert {one.name: one.runs for one in found["model"].standings} == {"one": 2, "two": 1}
+    assert {one.name: one.trials for one in found["proposer"].standings} == {"llm": 6, "mutate/tpe": 2}
+
+
+def test_one_run_is_ranked_across_as_it_is_alone() -> None:
+    population = contest(12, bold=0.1, calm=0.05).population
+    alone, together = ranked(population), across_of([population])
+    assert alone == together
+
+
+def test_equal_briefs_of_several_runs_are_seldom_told_apart() -> None:
+    told = [across(*(played(20, 3 * seed + run)[0] for run in range(3))).told_apart for seed in range(20)]
+    assert sum(told) <= 3
+
+
+def test_operators_are_ranked_with_a_word_on_their_unequal_chances() -> None:
+    story = contest(2, bold=0.1, calm=0.1)
+    assert "drought" not in "".join(map(str, standings(story.population)))
+    tries(story, "bold", 0.1, "revisit")
+    assert "a revisit happens only after a drought" in "".join(map(str, standings(story.population)))

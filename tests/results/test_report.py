@@ -40,7 +40,7 @@ def test_a_report_tells_headline_tree_lineages_path_and_places() -> None:
         "",
         "baseline # ± #, best # ± # val_bpb (gain # ± #)",
         "5 trials in 1 m 23 s, 2 of 4 changes kept, 1 crashed",
-        "5 ideas for 550 tokens, $#",
+        "4 requests, 440 tokens, $#",
         "± is 95%; sigma of a trial # (assumed: nothing was measured again)",
         "",
         "dawn  promise",
@@ -49,7 +49,7 @@ def test_a_report_tells_headline_tree_lineages_path_and_places() -> None:
         "└──    5  # -#  best  moss   raise HEADS 2 -> 4",
         "",
         "lineage  brief    proposer  tried  kept   change  tokens   cost",
-        "cedar    default  mutate        0     0              110  $#",
+        "cedar    default  mutate        0     0",
         "moss     default  mutate        4     2  -#     440  $#",
         "",
         "trial  lineage   score   change  odds  the way to the best",
@@ -234,9 +234,9 @@ def test_tokens_and_dollars_are_told_only_where_there_were_any() -> None:
     story.measures(story.proposes("cedar", "an idea", thought=free), 2.9, "discard")
     assert not re.search(r"token|cost|\$", printed(story.population))
     story.proposes("cedar", "another", thought=Thought(900_000, 334_000))
-    assert "1 idea for 1.2M tokens\n" in printed(story.population)
+    assert "2 requests, 1.2M tokens\n" in printed(story.population)
     story.happens(Declined("cedar", BASELINE, "nothing new", Thought(cost_usd=3.4)))
-    assert "1 idea for 1.2M tokens, $3.40\n" in printed(story.population)
+    assert "3 requests, 1.2M tokens, $3.40\n" in printed(story.population)
 
 
 def counted(tree: list[str]) -> int:
