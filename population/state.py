@@ -82,7 +82,7 @@ class Lineage:
     stood_in: int = 0  # times in a row that the optimiser was asked in its mind's place and had no idea
     declined_at: int = 0  # how many trials of the run had finished when its mind last had no idea
     requests: int = 0  # how often its mind answered, or its stand-in
-    spent: Thought = Thought()  # on all these answers
+    spent: Thought = field(default_factory=Thought)  # on all these answers
     clashed: list[int] = field(
         default_factory=list
     )  # candidates that did not fit its tip, since its mind last spoke

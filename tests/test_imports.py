@@ -12,7 +12,9 @@ PURE = [
 ]  # fmt: skip
 PURE_FOLDERS = ["hearing", "knobs", "promising", "structure", "telling", "weighing"]
 IMPURE = {"os", "subprocess", "time", "logging", "ray", "git", "torch", "pathlib", "socket", "threading"}
-READ_BY_RESULTS = {f"population.{name}" for name in ("records", "state", "journal", "evidence", "claim", "names")}
+READ_BY_RESULTS = {
+    f"population.{name}" for name in ("records", "state", "journal", "evidence", "claim", "names")
+}
 
 
 def imports(path: Path) -> set[str]:
