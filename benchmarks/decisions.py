@@ -27,6 +27,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from benchmarks.play import Arm, Simulated, Unwatched, carried_out, settings_of
 from benchmarks.worlds.pools import BASELINE, EQUAL, MBPB
 from population import notebook, runs
+from population.asking import Errand
 from population.genomes import Shelf
 from population.journal import read
 from population.lineage import Mind
@@ -71,7 +72,7 @@ class Urns:
     def proposer(self, brief: str) -> "Urns":
         return self
 
-    def mind(self, brief: str, proposer: str) -> Mind:
+    def mind(self, lineage: str, brief: str, proposer: str) -> Mind:
         return Mind(self)
 
     def propose(self, request: Request) -> Proposal:
@@ -143,7 +144,8 @@ def _gone_on(population: Population, rest: Sequence[Entry], folded: float) -> Ti
             waits[-1] += took
         if isinstance(entry.event, Judged):
             line = population.living[0]
-            requests.append(timed(partial(notebook.request, population, line, line.tip, "", "", 0)))
+            asked = partial(notebook.request, population, line, line.tip, "", 0, Errand(), lambda commit: "")
+            requests.append(timed(asked))
     trials = len(population.trials)
     return Timed(trials, len(population.bases), decisions, waits, requests, folded)
 
