@@ -5,8 +5,12 @@ come back through another; both are made here, and nothing but two counters trav
 never sends a target, never unpickles and never executes what comes back. Imported by `trainer.exam` only
 when a task calls `serve`, because it imports torch.
 
-Not covered: on CUDA the logits buffer is shared by the allocator's segment, so the little that the segment
-holds beyond the buffer can be read by the model's process.
+A task may serve a submission twice: no server can read or write what another can write. Not covered:
+
+- What passes for a note between them without being written: locks on and watches of files that both may
+  read, System V memory on CUDA, whose driver wants the machine's own, and what `trainer.sandbox` names.
+- On CUDA the logits buffer is shared by the allocator's segment, so the little that the segment holds beyond
+  the buffer can be read by the model's process; buffers below 10 MB may lie in one segment.
 """
 
 import contextlib
@@ -21,6 +25,7 @@ import struct
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -55,29 +60,33 @@ class Server:
         self._logits = torch.empty_like(logits)
         self._answer_s = answer_s
         self._asked = 0
+        self._until = time.monotonic() + START_S  # when the model must be ready
 
     def logits(self, tokens: torch.Tensor) -> torch.Tensor:
         """Logits float32 [b, T, V] of integer tokens [b, T], b at most batch_size, on the examiner's device.
 
         The result is valid until the next call. It is a copy: the model's process could still write to the
-        shared buffer, between the sum over the vocabulary and the look at the target. Raises Refusal if the
-        model dies, is silent for too long or answers out of turn.
+        shared buffer, between the sum over the vocabulary and the look at the target. The first call waits
+        for the model to be built. Raises Refusal if that fails, and if the model dies, is silent for too long
+        or answers out of turn.
         """
         rows = len(tokens)
         most, length = self._tokens.shape
         if rows > most or tokens.shape[1:] != (length,):
             raise ValueError(f"expected tokens of at most [{most}, {length}], got {list(tokens.shape)}")
+        if self._asked == 0:
+            self._wait_for(0, max(0.0, self._until - time.monotonic()) or 1e-3)
         self._tokens[:rows].copy_(tokens)
         self._asked += 1
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # the wait says what became of it
             self._channel.sendall(ASK.pack(self._asked, rows))
-        self.wait_for(self._asked, START_S if self._asked == 1 else self._answer_s)
+        self._wait_for(self._asked, START_S if self._asked == 1 else self._answer_s)
         answer = self._logits[:rows].copy_(self._shared[:rows])
         if answer.is_cuda:
             torch.cuda.synchronize()  # until then the copy is only promised
         return answer
 
-    def wait_for(self, number: int, limit_s: float) -> None:
+    def _wait_for(self, number: int, limit_s: float) -> None:
         """Wait for the answer to request `number`. Raises Refusal if anything else happens."""
         self._channel.settimeout(limit_s)
         try:
@@ -101,11 +110,10 @@ class Server:
 def serve(
     submission: Path, device: str, shape: Shape, answer_s: float = ANSWER_S, sandbox: Sandbox = "auto"
 ) -> Iterator[Server]:
-    """Start the model of `submission` (train.py, prepare.py, weights.safetensors) and yield its Server.
+    """Start the model of `submission` (train.py, prepare.py, weights.safetensors); yield its Server at once.
 
-    Its process reads the submission and no data, and writes in a folder that goes with it.
-
-    Raises Refusal if it cannot be built or its weights do not fit.
+    Its process reads the submission and no data, and writes in a folder that goes with it. That it cannot be
+    built, or that its weights do not fit, is found out by the first question.
     """
     with contextlib.ExitStack() as stack:
         scratch = stack.enter_context(tempfile.TemporaryDirectory(ignore_cleanup_errors=True))
@@ -120,7 +128,9 @@ def serve(
                 [sys.executable, "-P", str(SERVED), json.dumps(setup | {"shape": shape, "device": device})],
                 device,
                 reads=[submission],
-                peers=["/dev/shm"] if device == "cuda" else [],  # where torch counts who uses a shared buffer
+                # CUDA opens buffers within one IPC namespace, which a process with peers does not leave.
+                # Torch counts their users in /dev/shm, but does without where it may not write.
+                peers=[scratch] if device == "cuda" else [],
                 sandbox=sandbox,
             ),
             cwd=submission,
@@ -131,9 +141,7 @@ def serve(
         )
         stack.callback(_end, process)
         theirs.close()
-        server = Server(process, ours, tokens, logits, answer_s)
-        server.wait_for(0, START_S)
-        yield server
+        yield Server(process, ours, tokens, logits, answer_s)
 
 
 def _told() -> dict[str, str]:
