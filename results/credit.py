@@ -4,13 +4,13 @@ The gain of a trial is what the evidence expects of its change if it is kept onl
 Effect.hope); without a score, or where it probably is none, it is 0. Under the control arms, which take
 scores at their word, it is the gain of what advanced. Gains are positive here, in the metric's unit.
 
-**Time and runs.** Gains become rarer as the tip gets better, and who starts late would look worse; and in some
-runs all gain more than in others. So an idea is compared with what all of its run gained around then: its trial
-counts as so many of the average trials (indirect standardisation, as of death rates by age). Where the second
-of two equal briefs began at half time, one was said to be better in 2 to 5% of runs, and without this in 23
-to 31%. What is left: who had a stretch to itself is compared with nobody there, and seen as average; what one
-finds makes gains rarer for those after it; and since the GPU goes to whoever promises most, a group with bad
-luck at first may not be tried often enough to show it.
+**Time and runs.** Gains become rarer as the tip gets better, and who starts late would look worse; and in
+some runs all gain more than in others. So an idea is compared with what all of its run gained around then:
+its trial counts as so many of the average trials (indirect standardisation, as of death rates by age). Where
+the second of two equal briefs began at half time, one was said to be better in 2 to 5% of runs, and without
+this in 23 to 31%. What is left: who had a stretch to itself is compared with nobody there, and seen as
+average; what one finds makes gains rarer for those after it; and since the GPU goes to whoever promises most,
+a group with bad luck at first may not be tried often enough to show it.
 """
 
 from collections.abc import Callable, Sequence
