@@ -6,8 +6,8 @@ from rich.table import Table
 from rich.text import Text
 
 from population.evidence import best, known
-from population.journal import is_held, read
-from population.state import Population, replay
+from population.journal import JournalDamaged, is_held, read
+from population.state import replay
 from results.writing import clean, duration, figure
 
 
@@ -20,15 +20,20 @@ def listing(runs: Path) -> Table | str:
     for name in ("run", "", "trials", "lineages", "took", "baseline", "best"):
         table.add_column(name, no_wrap=True)
     for path in journals:
-        table.add_row(*_cells(path, replay(read(path))))
+        table.add_row(*_cells(path))
     return table
 
 
-def _cells(path: Path, population: Population) -> list[Text]:
+def _cells(path: Path) -> list[Text]:
+    name = Text(clean(path.parent.name, 40))
+    try:
+        population = replay(read(path))
+    except JournalDamaged:  # which says what to do when that run is shown
+        return [name, Text("damaged")]
     state = "running" if is_held(path) else "ended" if population.ended is not None else "stopped"
     found, baseline = best(population), population.baseline
     first = None if baseline is None else known(population, baseline)
     last = None if found is None else known(population, found)
-    cells = [clean(path.parent.name, 40), state, str(population.finished), str(len(population.living))]
+    cells = [state, str(population.finished), str(len(population.living))]
     cells += [duration(population.elapsed_s) if population.entries else ""]
-    return [Text(cell) for cell in (*cells, *("–" if x is None else figure(x) for x in (first, last)))]
+    return [name, *map(Text, (*cells, *("–" if x is None else figure(x) for x in (first, last))))]
