@@ -42,16 +42,18 @@ def wanting(population: Population, rules: Rules) -> list[str]:
         if line.proposer != SUBMIT
         and fresh(population, line) is None
         and not _busy(population, line)
-        and (_willing(population, line) or stands_in(population, line))
+        and (_willing(population, line) or stands_in(population, rules, line))
         and not unaffordable(population, rules, line)
     ]
     return [line.name for line in sorted(idle, key=lambda line: len(line.trials))]
 
 
-def stands_in(population: Population, lineage: Lineage) -> bool:
+def stands_in(population: Population, rules: Rules, lineage: Lineage) -> bool:
     """Whether the optimiser answers for the lineage: no mind has an idea, and its own is to be left alone."""
     minds = [line for line in population.living if line.proposer != SUBMIT]
-    lost = all(line.failures or line.declined >= DRY for line in minds)
+    lost = all(
+        line.failures or line.declined >= DRY or unaffordable(population, rules, line) for line in minds
+    )
     return lost and _helped(population, lineage) and not _willing(population, lineage)
 
 
@@ -78,12 +80,11 @@ def _worth(population: Population, candidate: int) -> bool:
 def _near_misses(population: Population, stand: str) -> list[Candidate]:
     """Changes that nearly were a gain, not from `stand` nor in it, and were not looked at since."""
     effects, within = weigh(population).effects, population.history(population.commits[stand])
-    seen = {one.about for one in population.candidates.values() if one.about is not None}
     near = [
         (effects[number].p_better, candidate)
         for number, candidate in population.candidates.items()
         if number in effects
-        and number not in seen
+        and number not in population.revisited
         and (candidate.is_idea or candidate.operator == "external")
         and candidate.base != stand
         and number not in within

@@ -39,4 +39,5 @@ def draft_of(text: str, idea: str, expected: float | None = None) -> Answer:
             expected=expected,
         )
     except SyntaxError as error:
-        return NoIdea(f"does not parse (line {error.lineno}: {error.msg}): {idea}")
+        where = f"line {error.lineno}: " if error.lineno else ""
+        return NoIdea(f"does not parse ({where}{error.msg}): {idea}")

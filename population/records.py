@@ -109,6 +109,7 @@ class Declined(Struct, frozen=True, tag="declined"):
     thought: Thought = Thought()
     failed: bool = False
     stood_in: bool = False
+    about: int | None = None  # the candidate it was asked to look at again, or to merge
 
 
 class Combined(Struct, frozen=True, tag="combined"):

@@ -156,7 +156,7 @@ class Search:
         lineage = self.population.lineages[name]
         start = parent(self.population, lineage)
         seed = Random(f"{self.settings.seed} {name} {self.population.entries}").getrandbits(32)
-        stand_in = stands_in(self.population, lineage)
+        stand_in = stands_in(self.population, self.rules, lineage)
         task = Errand() if stand_in else errand(self.population, lineage, seed)
         self.asked[name] = Asked(self.clock.monotonic(), start, task, stand_in)
         brief = self._briefs[lineage.brief]
@@ -223,7 +223,8 @@ class Search:
             reason = "the lineage has ended"
         if isinstance(answer, NoIdea) or reason is not None:
             failed = isinstance(answer, NoIdea) and answer.failed
-            return Declined(name, start, reason or "", answer.thought, failed, asked.stand_in)
+            about = asked.errand.about
+            return Declined(name, start, reason or "", answer.thought, failed, asked.stand_in, about)
         proposer, task = STAND_IN if asked.stand_in else lineage.proposer, asked.errand
         origin = Origin(name, task.task, proposer, parents=(start,), base=start, about=task.about)
         return Proposed(committed(self.population, answer, origin, self.genomes, self.clock.time()))

@@ -120,6 +120,7 @@ class Population:
     unjudged: list[int] = field(default_factory=list)
     baseline: str | None = None  # the commit every lineage started from
     finished: int = 0  # trials that came to an end of their own, the unit of --trials
+    revisited: set[int] = field(default_factory=set)  # candidates that a mind was asked about again
     drought: int = 0  # new candidates that were judged since one last advanced
     costs: dict[str, float] = field(default_factory=dict)  # by proposer, in dollars
     ended: str | None = None
@@ -311,8 +312,11 @@ def _propose(population: Population, candidate: Candidate) -> None:
         lineage.clashed += [n for n in population.combining.candidates if n not in candidate.combines]
         population.combining = None
     elif candidate.is_idea:
-        lineage.clashed.clear()
+        if candidate.proposer == lineage.proposer:  # and not the optimiser in its place
+            lineage.clashed.clear()
         lineage.requests, lineage.spent = lineage.requests + 1, lineage.spent + candidate.thought
+    if candidate.about is not None:
+        population.revisited.add(candidate.about)
     _pay(population, candidate.proposer, candidate.thought.cost_usd)
 
 
@@ -325,6 +329,8 @@ def _decline(population: Population, declined: Declined) -> None:
     lineage.declined += 1
     lineage.failures = lineage.failures + 1 if declined.failed else 0
     lineage.declined_at = population.finished
+    if declined.about is not None and not declined.failed:
+        population.revisited.add(declined.about)
     lineage.clashed.clear()
     _pay(population, lineage.proposer, declined.thought.cost_usd)
 

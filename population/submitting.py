@@ -44,6 +44,10 @@ def submitted(population: Population, sent: Submission | None) -> tuple[Draft, O
         if candidate.operator == "external":
             return Receipt(candidate.number)
         return Receipt(refused=f"candidate {candidate.number} is the same: {candidate.idea}")
+    if population.baseline_score is None:
+        return Receipt(
+            refused="the run's first trial is not over: submit again when the baseline has a score"
+        )
     if sent.parent not in population.scores:
         return Receipt(refused="its parent has no score in this run; start from the tip of a lineage")
     origin = Origin(sent.lineage, "external", SUBMIT, parents=(sent.parent,), base=sent.parent)

@@ -131,7 +131,10 @@ class Model:
             num_retries=self.retries,
             disable_cooldowns=True,
         )
-        response = await router.acompletion(model=self.name, **request)
+        try:
+            response = await router.acompletion(model=self.name, **request)
+        finally:
+            router.discard()  # or litellm keeps it, with all that it is to call back
         if response is None:  # its way with status 422
             raise litellm.BadRequestError("the request was refused", self.name, _provider(self.name))
         return response

@@ -52,7 +52,7 @@ class Minds(Story):
         super().tell(replace(event, proposer=next(self._proposers)) if founded else event)
 
     def stands_in(self, name: str) -> bool:
-        return stands_in(self.population, self.population.lineages[name])
+        return stands_in(self.population, self.rules, self.population.lineages[name])
 
     def errands(self, name: str) -> list[Errand]:
         """What the lineage would be asked for, by seed."""
@@ -203,6 +203,20 @@ def test_with_all_money_spent_a_run_tries_what_waits_measures_its_best_again_and
         story.finish(decision.trial, sigmas=10 if decision.candidate == waits else -10)
     assert turns[0] == waits and best in turns[1:]
     assert decision.reason == "$0.50 are spent, of $0.50 for minds"
+
+
+@pytest.mark.parametrize("other", [TPE, "llm/free"])
+def test_a_run_without_money_whose_other_minds_have_no_idea_ends(other: str) -> None:
+    story = Minds(LLM, other, rules=Rules(max_cost=0.5))
+    story.tried(story.answers("l1", cost_usd=0.5), sigmas=10)
+    for asked in range(50):
+        for name in story.wanting():
+            stood_in = story.stands_in(name)
+            story.declines(name, failed=not stood_in and asked == 0, stood_in=stood_in)
+        if isinstance(decision := story.decide(), Ended):
+            break
+        assert story.wanting()
+    assert isinstance(decision, Ended) and decision.reason.startswith("$0.50 are spent")
 
 
 @pytest.mark.parametrize("policy", POLICIES)
@@ -379,7 +393,7 @@ def test_an_errand_is_about_something_that_the_lineage_does_not_have(
 
 @given(minded("mutate/tpe", "mutate/cma", SUBMIT))
 def test_a_run_of_optimisers_needs_no_stand_in(population: Population) -> None:
-    assert not [line for line in population.living if stands_in(population, line)]
+    assert not [line for line in population.living if stands_in(population, Rules(), line)]
 
 
 @given(minded(LLM, AGENT, TPE))
