@@ -8,8 +8,11 @@ TASK/data/PROFILE, validation rows under TASK/heldout/PROFILE, where no training
 
 The file stands alone, because a trial's scratch folder holds it and train.py only; how the data is made is in
 trainer/corpus.py, which the command alone needs. The harness speaks to it by environment: LINEAGES_TASK,
-LINEAGES_PROFILE, LINEAGES_SEED, LINEAGES_BUDGET_S, LINEAGES_SUBMISSION and LINEAGES_TELEMETRY, the number
-of a descriptor that takes lines of JSON.
+LINEAGES_PROFILE, LINEAGES_SEED, LINEAGES_BUDGET_S, LINEAGES_SUBMISSION, LINEAGES_TELEMETRY, the number of a
+descriptor that takes lines of JSON, and LINEAGES_FEED, the two from which a trial takes its rows. Without the
+last, `python train.py` reads them from the files.
+
+The cpu profile is for trying things out: its corpus lies on every machine where a candidate can read it.
 """
 
 import argparse
@@ -19,7 +22,10 @@ import functools
 import hashlib
 import json
 import math
+import mmap
 import os
+import socket
+import struct
 import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -98,6 +104,11 @@ def _count(text: str) -> int:
     return int(text)
 
 
+def _two_counts(text: str) -> tuple[int, int]:
+    one, other = map(_count, text.split(","))
+    return one, other
+
+
 def _suited_profile() -> Profile:
     if not torch.cuda.is_available():
         return PROFILES["cpu"]
@@ -113,6 +124,7 @@ PROFILE = (
 )
 BUDGET_S = _setting("LINEAGES_BUDGET_S", PROFILE.budget_s, _seconds, "a number of seconds above 0")
 SEED = _setting("LINEAGES_SEED", 0, _count, "a whole number, 0 or more")
+FEED = _setting("LINEAGES_FEED", None, _two_counts, "the numbers of two open descriptors")
 STARTUP_S = PROFILE.startup_s
 SEQUENCE_LEN = PROFILE.sequence_len
 VOCAB_SIZE = PROFILE.vocab_size
@@ -126,6 +138,9 @@ torch.manual_seed(SEED)  # the seed belongs to the harness
 Rows = npt.NDArray[np.uint16]  # [N, T + 1]
 Picks = npt.NDArray[np.int64]  # [B]: numbers of rows
 Batch = tuple[Tensor, Tensor]  # inputs and targets, int64 [B, T]
+
+# What a training may read in the task's folder. Rows are not among it: they are fed.
+OPEN = ("data/flash-attn3",)
 
 
 @dataclasses.dataclass
@@ -153,25 +168,45 @@ def batches(batch_size: int) -> Iterator[Batch]:
     """
     if batch_size < 1:
         raise ValueError(f"batch_size is {batch_size}; expected 1 or more")
-    return _timed(read_rows(TASK / "data" / PROFILE.name, PROFILE), batch_size)
+    if FEED is None:
+        _training_rows()
+    return _timed(batch_size)
 
 
-def _timed(rows: Rows, batch_size: int) -> Iterator[Batch]:
+def _timed(batch_size: int) -> Iterator[Batch]:
     handed = None
     while True:
+        if _run.started is None and DEVICE.type == "cuda":
+            torch.cuda.synchronize()
         # Where in the data is the run's to say: other calls may have drawn since this one did.
-        batch = _load(rows, drawn(len(rows), SEED, _run.rows, batch_size))
+        rows = feed(_run.rows, batch_size) if FEED is None else _feeder().take(batch_size)
+        if rows is None:
+            _end()
+            return
+        batch = _load(rows)
         if handed is not None:
             handed.synchronize()  # work queued on the device counts: let it lag one batch, no more
         if _run.started is None:
             _start_clock()
-        if _spent():
+        if progress() >= 1.0:
+            _end()
             return
         _run.rows += batch_size
         if DEVICE.type == "cuda":
             handed = torch.cuda.Event()  # type: ignore[no-untyped-call]
             handed.record()
         yield batch
+
+
+def feed(start: int, count: int) -> Rows:
+    """The rows of a training from the `start`-th on, [count, T + 1], in the order that the seed makes."""
+    rows = _training_rows()
+    return rows[drawn(len(rows), SEED, start, count)]
+
+
+@functools.cache
+def _training_rows() -> Rows:
+    return read_rows(TASK / "data" / PROFILE.name, PROFILE)
 
 
 def drawn(rows: int, seed: int, start: int, count: int) -> Picks:
@@ -190,10 +225,60 @@ def _order(rows: int, seed: int, epoch: int) -> Picks:
     return np.random.default_rng([seed, epoch]).permutation(rows)
 
 
-def _load(rows: Rows, pick: Picks) -> Batch:
-    block = rows[pick]
-    inputs = torch.from_numpy(block[:, :-1].astype(np.int64))
-    targets = torch.from_numpy(block[:, 1:].astype(np.int64))
+class _Fed:
+    """The rows that the harness's feeder puts into a ring of shared memory (trainer/feeder.py), until the
+    budget is spent; its first one starts the clock."""
+
+    def __init__(self, asks: int, ring: int) -> None:
+        self._feeder = socket.socket(fileno=asks)
+        memory = mmap.mmap(ring, os.fstat(ring).st_size, access=mmap.ACCESS_READ)
+        size = SEQUENCE_LEN + 1
+        self._places = len(memory) // (2 * size)
+        self._ring = np.frombuffer(memory, "<u2", self._places * size).reshape(-1, size)
+        self._given = self._taken = 0  # rows, since the beginning
+        self.started = 0.0  # of time.monotonic()
+
+    def take(self, count: int) -> Rows | None:
+        """The next rows [count, T + 1], or None when no more are handed out."""
+        if not self._taken:
+            self._tell()
+        rows = np.empty((count, SEQUENCE_LEN + 1), "<u2")
+        filled = 0
+        while filled < count:
+            with contextlib.suppress(BlockingIOError):
+                while self._hear(0 if self._given == self._taken else socket.MSG_DONTWAIT):
+                    pass
+            if self._given < 0:
+                return None
+            at = self._taken % self._places
+            block = self._ring[at : at + min(count - filled, self._given - self._taken)]
+            rows[filled : filled + len(block)] = block
+            filled += len(block)
+            self._taken += len(block)
+            self._tell()
+        return rows
+
+    def _tell(self) -> None:
+        self._feeder.sendall(struct.pack("<q", self._taken))
+
+    def _hear(self, flags: int) -> bool:
+        """Take one answer; whether there may be another. Raises BlockingIOError."""
+        answer = self._feeder.recv(16, flags)
+        if not answer:
+            raise EOFError("the harness hands out no data any more")
+        self._given, self.started = struct.unpack("<qd", answer)
+        return self._given >= 0
+
+
+@functools.cache
+def _feeder() -> _Fed:
+    assert FEED is not None
+    return _Fed(*FEED)
+
+
+def _load(rows: Rows) -> Batch:
+    inputs = torch.from_numpy(rows[:, :-1].astype(np.int64))
+    targets = torch.from_numpy(rows[:, 1:].astype(np.int64))
     if DEVICE.type == "cuda":
         inputs = inputs.pin_memory().to(DEVICE, non_blocking=True)
         targets = targets.pin_memory().to(DEVICE, non_blocking=True)
@@ -214,22 +299,20 @@ def progress() -> float:
     """The fraction of the budget that is spent, 0 to 1; 0 before the clock starts."""
     if _run.started is None:
         return 0.0
+    if _run.ended:
+        return 1.0
     return min((time.monotonic() - _run.started) / BUDGET_S, 1.0)
 
 
 def _start_clock() -> None:
-    if DEVICE.type == "cuda":
-        torch.cuda.synchronize()
-    _run.started = time.monotonic()
+    _run.started = time.monotonic() if FEED is None else _feeder().started
     _tell({"event": "clock"})
 
 
-def _spent() -> bool:
-    spent = progress() >= 1.0
-    if spent and not _run.ended:
+def _end() -> None:
+    if not _run.ended:
         _run.ended = True
         _tell_step()
-    return spent
 
 
 def report(*, loss: float) -> None:

@@ -26,7 +26,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import torch
@@ -108,12 +108,18 @@ class Server:
 
 @contextlib.contextmanager
 def serve(
-    submission: Path, device: str, shape: Shape, answer_s: float = ANSWER_S, sandbox: Sandbox = "auto"
+    submission: Path,
+    device: str,
+    shape: Shape,
+    *,
+    reads: Sequence[Path] = (),
+    answer_s: float = ANSWER_S,
+    sandbox: Sandbox = "auto",
 ) -> Iterator[Server]:
     """Start the model of `submission` (train.py, prepare.py, weights.safetensors); yield its Server at once.
 
-    Its process reads the submission and no data, and writes in a folder that goes with it. That it cannot be
-    built, or that its weights do not fit, is found out by the first question.
+    Its process reads the submission, what else is in `reads`, and no data, and writes in a folder that goes
+    with it. That it cannot be built, or that its weights do not fit, is found out by the first question.
     """
     with contextlib.ExitStack() as stack:
         scratch = stack.enter_context(tempfile.TemporaryDirectory(ignore_cleanup_errors=True))
@@ -127,7 +133,7 @@ def serve(
             confined(
                 [sys.executable, "-P", str(SERVED), json.dumps(setup | {"shape": shape, "device": device})],
                 device,
-                reads=[submission],
+                reads=[submission, *reads],
                 # CUDA opens buffers within one IPC namespace, which a process with peers does not leave.
                 # Torch counts their users in /dev/shm, but does without where it may not write.
                 peers=[scratch] if device == "cuda" else [],

@@ -1,5 +1,7 @@
 """What a trial leaves for its exam: plain files, copied out of the candidate's reach before anyone looks."""
 
+import contextlib
+import hashlib
 import os
 import stat
 from pathlib import Path
@@ -28,6 +30,41 @@ def copy_submission(source: Path, target: Path) -> None:
     room = MOST_MB * 2**20
     for file in files:
         room -= _copy(file, target / file.name, room)
+
+
+def digest(folder: Path) -> bytes:
+    """What changes when anything in a submission does, even by a mapping, which leaves no trace in its times.
+
+    A submission too large to be examined is not read.
+    """
+    found = hashlib.sha256()
+    room = MOST_MB * 2**20
+    for path in _entries(folder):
+        with contextlib.suppress(OSError):  # gone, a link or a pipe
+            status = path.lstat()
+            found.update(f"{path.name!r} {status.st_mode} {status.st_size} {status.st_mtime_ns}\0".encode())
+            room -= status.st_size
+            if stat.S_ISREG(status.st_mode) and room >= 0:
+                with os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb") as file:
+                    while chunk := file.read(CHUNK):
+                        found.update(chunk)
+    return found.digest()
+
+
+def changed_at(folder: Path) -> float:
+    """When a submission was last changed, in unix seconds, as its files have it."""
+    times = [0.0]
+    for path in [folder, *_entries(folder)]:
+        with contextlib.suppress(OSError):
+            times.append(path.lstat().st_ctime)
+    return max(times)
+
+
+def _entries(folder: Path) -> list[Path]:
+    try:
+        return sorted(folder.iterdir())[:MOST_FILES]
+    except OSError:  # the candidate removed it, replaced it or locked us out
+        return []
 
 
 def _copy(source: Path, target: Path, room: int) -> int:

@@ -4,17 +4,18 @@ Whatever a candidate does is an outcome. What is the machine's fault rises inste
 a full disk, an examiner that was killed or ran out of memory, exam data that changed. Where the sandbox is
 off or the kernel lacks parts of it, a candidate that means to can bring that about, and so stop the run.
 
-Time is measured by the harness, with one exception: a task with a clock says itself when its budget starts,
-at the latest at its start-up limit.
+Time is measured by the harness. Where a task's data is fed (`feeding.py`) the budget starts with the first
+request for it, and a submission must be there soon after it ended. Any other task with a clock says itself
+when its budget starts, at the latest at its start-up limit.
 """
 
-import contextlib
 import os
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import nullcontext, suppress
 from pathlib import Path
 
 import msgspec
@@ -22,10 +23,12 @@ import psutil  # type: ignore[import-untyped]
 from msgspec import Struct
 
 from trainer.examiner import ask
+from trainer.feeding import Feeding, feeding, is_fed, open_to_training
 from trainer.log import Log, one_line
 from trainer.outcome import Completed, Crashed, Outcome, Progress, Refused, Report, TimedOut, Usage
 from trainer.process import hide
 from trainer.sandbox import Sandbox, confined, environment
+from trainer.submission import changed_at, digest
 from trainer.task import Task, told
 from trainer.telemetry import Clock, Step, parse
 from trainer.watch import Exit, run
@@ -35,6 +38,11 @@ GRACE_FRACTION = 0.5
 LEAST_GRACE_S = 5.0
 MOST_GRACE_S = 30.0
 EXAM_S = 300.0
+# When a submission must be there: the last step has to end and the weights have to be written, in some 0.5 s,
+# and a busy machine must not cost an honest genome its score. A candidate can go on training for as long on
+# batches that it kept, which is why a long budget brings little more.
+LATE_S = 2.0
+LATE_FRACTION = 0.01
 
 Watch = Callable[[Progress], None]
 
@@ -65,9 +73,10 @@ def run_trial(order: Order, watch: Watch) -> Report:
     log.parent.mkdir(parents=True, exist_ok=True)
     log.write_bytes(b"")
     folder = _fresh(scratch / str(order.trial))
-    training = _Training(order.task, watch)
     try:
-        ended, failure = _train(order, folder, log, training)
+        with feeding(order.task, order.seed, scratch) if is_fed(order.task) else nullcontext() as feeder:
+            training = _Training(order.task, watch, folder / "submission", feeder)
+            ended, failure = _train(order, folder, log, training, feeder)
         usage = training.usage(started_at, ended)
         scratch.chmod(0o700)  # the candidate may have locked us out
         if failure is None:
@@ -82,13 +91,15 @@ def clear_scratch(folder: Path) -> None:
     """Remove what a killed run left in its scratch folder: its files, and its processes that live there."""
     inside = folder.resolve()
     for process in psutil.process_iter():
-        with contextlib.suppress(psutil.Error):
+        with suppress(psutil.Error):
             if Path(process.environ().get("HOME", "/")).is_relative_to(inside):
                 process.kill()
     _remove(inside)
 
 
-def _train(order: Order, folder: Path, log: Path, training: "_Training") -> tuple[Exit, Outcome | None]:
+def _train(
+    order: Order, folder: Path, log: Path, training: "_Training", feeder: Feeding | None
+) -> tuple[Exit, Outcome | None]:
     """Run train.py in `folder`; the outcome is None if there is something to examine."""
     submission = folder / "submission"
     submission.mkdir()
@@ -97,14 +108,18 @@ def _train(order: Order, folder: Path, log: Path, training: "_Training") -> tupl
     command = confined(
         [sys.executable, "train.py"],
         device,
-        reads=[Path(task.folder) / "data"],
+        reads=open_to_training(task),
         limit_s=(task.startup_s or 0.0) + task.budget_s + MOST_GRACE_S,
         sandbox=order.sandbox,
     )
-    env = environment(str(folder), device, told(task, order.seed, submission))
+    env = environment(
+        str(folder), device, told(task, order.seed, submission) | (feeder.told if feeder else {})
+    )
     with Log(log) as output:
-        ended = run(command, folder, env, output, training, device)
+        ended = run(command, folder, env, output, training, device, feeder.inherited if feeder else ())
         tail = output.tail()
+        if feeder:
+            feeder.check()
         if ended.excess:
             return ended, Crashed(ended.excess, tail)
         if ended.overdue:
@@ -113,6 +128,8 @@ def _train(order: Order, folder: Path, log: Path, training: "_Training") -> tupl
             return ended, Crashed(output.reason(ended.code), tail)
         if not _anything_in(submission):
             return ended, Crashed("left no submission", tail)
+        if late_s := training.late_s():
+            return ended, Refused(f"the submission came {late_s:.1f} s after the budget ended")
     return ended, None
 
 
@@ -150,9 +167,11 @@ def examine(
 class _Training:
     """Oversees a training process: which phase it is in, and how long that may last."""
 
-    def __init__(self, task: Task, watch: Watch) -> None:
+    def __init__(self, task: Task, watch: Watch, submission: Path, feeder: Feeding | None) -> None:
         self._task = task
         self._watch = watch
+        self._submission, self._feeder = submission, feeder
+        self._in_time: bytes | None = None  # the submission when the time for it was over
         self._began = time.monotonic()
         self._clock = None if task.startup_s is not None else self._began
         self._step = Step()
@@ -171,13 +190,33 @@ class _Training:
 
     def hear(self, line: bytes) -> None:
         match parse(line):
-            case Clock() if self._clock is None:
+            case Clock() if self._clock is None and self._feeder is None:
                 self._clock = time.monotonic()
             case Step() as step:
                 self._step = step
 
     def left_s(self) -> float:
+        if self._feeder is not None:
+            self._clock = self._feeder.clock()
+            if self._in_time is None and self._beyond_s() > 0:
+                self._in_time = digest(self._submission)
         return self.limit_s - self._elapsed_s()
+
+    def late_s(self) -> float | None:
+        """How long after the budget the submission was last changed, if that was too late."""
+        if self._in_time is None or self._in_time == digest(self._submission):
+            return None
+        # What is told, not what is judged: wall clocks jump.
+        after_s = self._beyond_s() - (time.time() - changed_at(self._submission))
+        return self._allowed_s + min(max(after_s, 0.0), self._beyond_s())
+
+    @property
+    def _allowed_s(self) -> float:
+        return max(LATE_S, LATE_FRACTION * self._task.budget_s)
+
+    def _beyond_s(self) -> float:
+        """Seconds since a submission had to be there; negative before that and without a clock."""
+        return -1.0 if self._clock is None else self._elapsed_s() - self._task.budget_s - self._allowed_s
 
     def pulse(self) -> None:
         elapsed_s = self._elapsed_s()

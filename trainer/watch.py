@@ -68,13 +68,15 @@ def run(
     log: Log,
     overseer: Overseer,
     device: str = "cpu",
+    inherited: Collection[int] = (),
 ) -> Exit:
     """Run `command` in `folder`, as the leader of a session of its own, until it ends or time is up.
 
-    Memory is measured where it computes: on `device`. The size of `folder` is watched.
+    Memory is measured where it computes: on `device`. The size of `folder` is watched. Of descriptors it has
+    those `inherited` and a telemetry socket, whose number is in LINEAGES_TELEMETRY.
 
-    It finds the number of its telemetry socket in LINEAGES_TELEMETRY. When this returns or raises, the
-    process and all its descendants are dead; those that were never seen only if nobody killed the supervisor.
+    When this returns or raises, the process and all its descendants are dead; those that were never seen
+    only if nobody killed the supervisor.
     """
     began = time.monotonic()
     lines = _Lines(overseer.hear)
@@ -89,7 +91,7 @@ def run(
                 stdin=subprocess.DEVNULL,
                 stdout=prints,
                 stderr=prints,
-                pass_fds=(tells,),
+                pass_fds=(tells, *inherited),
                 start_new_session=True,
             )
         finally:

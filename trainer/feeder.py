@@ -1,0 +1,105 @@
+"""The feeder: a process of its own that hands a training its data, and with the first of it starts the clock.
+
+    python -P -m trainer.feeder HARNESS PREPARE CANDIDATE RING CLOCK BUDGET_S
+
+It is trusted: it runs the pinned prepare.py, whose `feed(start, count)` says which rows come when, and puts
+them into a ring of memory that the candidate can read. CANDIDATE, RING and CLOCK are numbers of descriptors:
+a socket to the candidate, the ring, a socket to the harness, which is told the time of the first request.
+Before that no row is in the ring, and after the budget none is put there.
+
+The candidate sends how many rows it has taken since the beginning (TAKEN), first of all 0. It is answered
+how many have been put into the ring (GIVEN), of which the last as many as the ring has room for are there:
+row i at place i modulo that number; and when the clock started. ENDED in the place of a number says that the
+budget is spent. Nothing else of the candidate's is read, not even the ring: a candidate that sends nonsense
+or writes there spoils its own data.
+"""
+
+import contextlib
+import mmap
+import os
+import socket
+import struct
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from trainer.exam import load_prepare
+from trainer.process import bind_to, hide
+
+TAKEN = struct.Struct("<q")
+GIVEN = struct.Struct("<qd")  # rows, and time.monotonic() of the first request
+CLOCK = struct.Struct("<d")
+ENDED = -1
+
+Rows: TypeAlias = npt.NDArray[Any]  # [n, ...]
+Feed: TypeAlias = Callable[[int, int], Rows]  # of a start and a count
+
+
+class Ring:
+    """The last rows that were put into shared memory."""
+
+    def __init__(self, memory: mmap.mmap, feed: Feed) -> None:
+        row = feed(0, 1)
+        self.places = len(memory) // row.nbytes
+        if not self.places:
+            raise ValueError(f"a row takes {row.nbytes} bytes; the ring has {len(memory)}")
+        self._rows = np.frombuffer(memory, row.dtype, self.places * row[0].size).reshape(-1, *row.shape[1:])
+        self._rows[:] = 0  # so that the kernel has found the memory before the clock starts
+        self._feed = feed
+        self._ahead: Rows | None = feed(0, self.places)  # nobody's before the clock
+        self.given = 0
+
+    def fill(self, taken: int) -> None:
+        """Put in as many rows as there is room for when `taken` of them are no longer needed."""
+        room = taken + self.places - self.given
+        if room <= 0:
+            return
+        rows = self._feed(self.given, room) if self._ahead is None else self._ahead
+        self._ahead = None
+        at = self.given % self.places
+        self._rows[at : at + room] = rows[: self.places - at]
+        self._rows[: max(0, at + room - self.places)] = rows[self.places - at :]
+        self.given += room
+
+
+def serve(ring: Ring, candidate: socket.socket, harness: socket.socket, budget_s: float) -> None:
+    """Answer the candidate until it hangs up or talks nonsense."""
+    with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # it hung up
+        _serve(ring, candidate, harness, budget_s)
+
+
+def _serve(ring: Ring, candidate: socket.socket, harness: socket.socket, budget_s: float) -> None:
+    started, taken = 0.0, 0
+    while True:
+        asked = candidate.recv(TAKEN.size + 1)
+        now = time.monotonic()
+        if len(asked) != TAKEN.size or not taken <= TAKEN.unpack(asked)[0] <= ring.given:
+            return
+        taken = TAKEN.unpack(asked)[0]
+        if not started:
+            started = now
+            harness.sendall(CLOCK.pack(started))
+        spent = now >= started + budget_s
+        if not spent:
+            ring.fill(taken)
+        with contextlib.suppress(BlockingIOError):  # it asks and does not listen
+            candidate.send(GIVEN.pack(ENDED if spent else ring.given, started), socket.MSG_DONTWAIT)
+
+
+def main(harness: int, prepare: Path, candidate: int, ring: int, clock: int, budget_s: float) -> None:
+    hide()
+    bind_to(harness)
+    feed: Feed = load_prepare(prepare).feed
+    shared = mmap.mmap(ring, os.fstat(ring).st_size)
+    with socket.socket(fileno=candidate) as asks, socket.socket(fileno=clock) as listens:
+        serve(Ring(shared, feed), asks, listens, budget_s)
+
+
+if __name__ == "__main__":
+    _, pid, path, asking, memory, telling, seconds = sys.argv
+    main(int(pid), Path(path), int(asking), int(memory), int(telling), float(seconds))
