@@ -1,4 +1,4 @@
-"""What a run leaves for other programs: experiments.parquet, results.tsv and best/.
+"""What a run leaves: experiments.parquet and results.tsv for other programs, best/, and the lineage tree.
 
 All of it is derived from the journal and can be written again at any time. Every file is written aside and
 renamed, so a reader sees the old one or the new one. One call reads and writes the whole run, in time linear
@@ -30,6 +30,9 @@ def write_exports(folder: Path, population: Population, genome_of: Callable[[str
     _write(folder / "experiments.parquet", table.getvalue())
     _write(folder / "results.tsv", results_tsv(population).encode())
     _write_best(folder / "best", population, genome_of)
+    from results.tree import write_tree  # altair takes a third of a second to import, and only a run needs it
+
+    write_tree(folder, population, genome_of)
 
 
 def results_tsv(population: Population) -> str:

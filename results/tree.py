@@ -1,0 +1,58 @@
+"""The lineage tree in a run's folder: tree.html, a page that needs nothing beside itself, and tree.svg.
+
+Both are drawn from one specification and derived from the journal alone; they can be written again at any
+time, and are written aside and renamed.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+import vl_convert
+
+from population.journal import read
+from population.records import Entry
+from population.state import Population
+from results.chart import bare, datasets, spec, theme
+from results.marks import drawing
+from results.page.document import document
+from results.page.names import inks
+from results.page.reproduce import Settings
+from results.page.steps import GenomeOf
+
+_WIDTH = 920  # pixels of the picture
+
+
+def write_tree(folder: Path, population: Population, genome_of: GenomeOf) -> None:
+    """Bring tree.html and tree.svg in the run's `folder` up to date; nothing before the first trial.
+
+    The lines of lineages come from the journal in the folder; without one only trials are drawn.
+    `genome_of` gives the text of a commit's genome; what it said is remembered for the same function.
+    """
+    if not population.trials:
+        return
+    journal = folder / "journal.jsonl"
+    entries = read(journal)[: population.entries] if journal.exists() else []
+    page, picture = tree(population, entries, genome_of, read_settings(folder))
+    for name, content in (("tree.html", page), ("tree.svg", picture)):
+        aside = folder / f".{name}.new"
+        aside.write_text(content, encoding="utf-8")
+        aside.replace(folder / name)
+
+
+def tree(
+    population: Population, entries: Sequence[Entry], genome_of: GenomeOf, settings: Settings | None = None
+) -> tuple[str, str]:
+    """The page and the picture, as text. `entries` are what `population` is the fold of."""
+    drawn = drawing(population, entries)
+    rows = datasets(drawn)
+    chart = spec(drawn, inks(population))
+    page = document(population, drawn, bare(chart), rows, genome_of, settings)
+    picture = chart | {"width": _WIDTH, "datasets": rows, "config": theme(dark=False)}
+    return page, vl_convert.vegalite_to_svg(picture)
+
+
+def read_settings(folder: Path) -> Settings | None:
+    """What the run was asked for, or None where nobody wrote it down."""
+    path = folder / "settings.json"
+    return msgspec.json.decode(path.read_bytes(), type=dict) if path.exists() else None
