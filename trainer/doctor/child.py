@@ -1,0 +1,47 @@
+"""Asks a short program a question: what it printed, within a time limit, and never an exception."""
+
+import subprocess
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from msgspec import Struct
+
+from trainer.log import one_line
+
+
+class Said(Struct, frozen=True):
+    """What a program printed, and in one line what went wrong; an empty `problem` is exit code 0."""
+
+    out: str
+    problem: str = ""
+
+
+def ask(
+    command: Sequence[str],
+    limit_s: float,
+    folder: str | Path | None = None,
+    env: Mapping[str, str] | None = None,
+) -> Said:
+    """Run `command` until it ends; it is killed after `limit_s` seconds, and what it said by then is kept."""
+    try:
+        ended = subprocess.run(
+            command, cwd=folder, env=env, stdin=subprocess.DEVNULL, capture_output=True, timeout=limit_s,
+            check=False,
+        )  # fmt: skip
+    except subprocess.TimeoutExpired as overdue:
+        return Said(_text(overdue.stdout), f"no answer within {limit_s:g} s")
+    except OSError as error:
+        return Said("", f"{command[0]}: {error.strerror or error}")
+    if ended.returncode == 0:
+        return Said(_text(ended.stdout))
+    return Said(_text(ended.stdout), _reason(_text(ended.stderr)) or f"exit code {ended.returncode}")
+
+
+def _reason(errors: str) -> str:
+    """The line that says why: git's first that is fatal, or the last, as with a traceback."""
+    lines = errors.strip().splitlines() or [""]
+    return one_line(next((line for line in lines if line.startswith("fatal: ")), lines[-1]))
+
+
+def _text(said: bytes | None) -> str:
+    return (said or b"").decode(errors="replace")
