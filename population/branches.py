@@ -95,7 +95,9 @@ class Branches:
         """
         marks = marks_after(event, population)
         self._unwritten += marks.notes
-        due = isinstance(event, Ended) or marks.at - self._noted_at >= NOTES_EVERY_S
+        due = (
+            isinstance(event, Ended) or not 0 <= marks.at - self._noted_at < NOTES_EVERY_S
+        )  # or a clock put back
         notes = tuple(self._unwritten) if due else ()
         self.apply(Marks(marks.refs, notes, marks.at))
         if notes:

@@ -13,11 +13,18 @@ from typing import Self
 
 from git import Git, GitCommandError, InvalidGitRepositoryError, Repo
 
+from population.stale import stale_lock
 from trainer.errors import BadInput
 
 NAME, EMAIL = "lineages", "lineages@localhost"
 # reference-transaction runs even for plumbing; two runs may want the notes' lock at one moment.
-_CONFIG = ("core.hooksPath=/dev/null", "core.fsync=all", "core.filesRefLockTimeout=5000")
+_CONFIG = (
+    "core.hooksPath=/dev/null",
+    "core.fsync=all",
+    "core.filesRefLockTimeout=5000",
+    "core.packedRefsTimeout=5000",
+)
+_ROOM = 2**16  # bytes: less than that is no room for a commit
 _SCRATCH = "refs/lineages/scratch"  # never written
 
 
@@ -31,7 +38,7 @@ class Plumbing:
             Git.GIT_PYTHON_GIT_EXECUTABLE or "git",
             *(word for setting in _CONFIG for word in ("-c", setting)),
         ]
-        common = _common(git_dir)
+        self._common = common = _common(git_dir)
         self._environment = {
             "GIT_DIR": str(git_dir),
             "GIT_COMMON_DIR": str(common),
@@ -79,33 +86,41 @@ class Plumbing:
         return plumbing
 
     def run(self, *words: str, stdin: bytes = b"") -> bytes:
-        """What `git WORDS` prints. Raises BadInput with git's own last line if it fails."""
+        """What `git WORDS` prints. Raises BadInput with git's own words if it fails.
+
+        A lock of our refs that a killed git left is removed, and git called again.
+        """
         try:
-            with tempfile.TemporaryFile() as file:
-                file.write(stdin)
-                file.seek(0)
-                printed = self._git.execute(
-                    [*self._begin, *words],
-                    istream=file,
-                    env=self._environment,
-                    stdout_as_string=False,
-                    strip_newline_in_stdout=False,
-                    start_new_session=True,  # Ctrl-C is for the scheduler; git finishes what it began
-                )
+            return self._called(words, stdin)
         except GitCommandError as error:
-            said = str(error.stderr).strip().removeprefix("stderr: ").strip("'\n ").splitlines()
-            why = next((line for line in said if line.startswith("fatal:")), " ".join(said))
-            raise BadInput(f"git {words[0]} failed in {self.folder}: {why}") from error
+            lock = stale_lock(str(error.stderr), self._common)
+            if lock is None:
+                raise BadInput(self._problem(words[0], error)) from error
+        lock.unlink(missing_ok=True)
+        try:
+            return self._called(words, stdin)
+        except GitCommandError as error:
+            raise BadInput(self._problem(words[0], error)) from error
+
+    def _called(self, words: Sequence[str], stdin: bytes) -> bytes:
+        with tempfile.TemporaryFile() as file:
+            file.write(stdin)
+            file.seek(0)
+            printed = self._git.execute(
+                [*self._begin, *words],
+                istream=file,
+                env=self._environment,
+                stdout_as_string=False,
+                strip_newline_in_stdout=False,
+                start_new_session=True,  # Ctrl-C is for the scheduler; git finishes what it began
+            )
         assert isinstance(printed, bytes)
         return printed
 
-    def as_user(self, *words: str) -> None:
-        """Run `git WORDS` as the user would: their name, their settings, their hooks. Raises BadInput."""
-        try:
-            self._git.execute([self._begin[0], *words])
-        except GitCommandError as error:
-            said = " ".join(str(error.stderr).removeprefix("\n  stderr: ").strip("'\n ").split())
-            raise BadInput(f"git {words[0]} failed in {self.folder}: {said}") from error
+    def _problem(self, word: str, error: GitCommandError) -> str:
+        said = str(error.stderr).strip().removeprefix("stderr: ").strip("'\n ").splitlines()
+        why = next((line for line in said if line.startswith("fatal:")), " ".join(said))
+        return f"git {word} failed in {self.folder}: {why}{_unwritable(self._common)}"
 
     def exists(self, name: str) -> bool:
         return self.objects([name])[0] is not None
@@ -160,6 +175,19 @@ def main_worktree(folder: Path) -> Path:
         return folder
     common = _common((folder / pointer.read_text().partition(":")[2].strip()).resolve())
     return common.parent if common.name == ".git" else folder
+
+
+def _unwritable(folder: Path) -> str:
+    """Why nothing can be written in git's folder, with what to do; "" if it can.
+
+    git says of a full disk now that it could not write, now nothing at all.
+    """
+    try:
+        with tempfile.NamedTemporaryFile(dir=folder, prefix="tmp_lineages") as probe:
+            os.posix_fallocate(probe.fileno(), 0, _ROOM)
+    except OSError as error:
+        return f" ({error.strerror} in {folder}: make room or mend its permissions, then resume the run)"
+    return ""
 
 
 def _headline(ref: str, message: str, at: float) -> bytes:

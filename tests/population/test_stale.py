@@ -1,0 +1,98 @@
+"""Locks that a killed git left, locks of a living one, and disks that are full: real git, real processes."""
+
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from population.branches import Branches
+from population.marks import Marks, Note, branch
+from population.plumbing import Plumbing
+from tests.population.folders import in_memory
+from trainer.errors import BadInput
+
+REFS = ("refs/heads/lineages/demo/amber.lock", "refs/notes/lineages.lock", "packed-refs.lock")
+
+
+@pytest.fixture
+def repository() -> Iterator[Path]:
+    with in_memory() as folder:
+        yield made(folder / "task")
+
+
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """git waits for a lock no longer than it must."""
+    quick = ("core.filesRefLockTimeout=50", "core.packedRefsTimeout=50")
+    monkeypatch.setattr("population.plumbing._CONFIG", quick)
+
+
+def made(folder: Path) -> Path:
+    folder.mkdir()
+    (folder / "train.py").write_text("X = 1\n")
+    Plumbing.make(folder, [], 1e9)
+    for words in (["add", "."], ["-c", "user.name=a", "-c", "user.email=a@b", "commit", "-qm", "Begin"]):
+        subprocess.run(["git", *words], cwd=folder, check=True)
+    return folder
+
+
+def worked(repository: Path) -> None:
+    """A branch, a note, and a ref that goes, for which git locks packed-refs."""
+    branches = Branches.open(repository, "demo", repository.parent / "home")
+    commit = branches.commit("X = 2\n", [branches.head()], "Two", 1e9)
+    refs = {branch("demo", "amber"): commit, branch("demo", "birch"): None}
+    branches.apply(Marks(refs, (Note(commit, "demo/0001", "demo/0001 0.9"),), 1e9))
+
+
+def locked(repository: Path, name: str) -> Path:
+    lock = repository / ".git" / name
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    lock.write_bytes(b"")
+    return lock
+
+
+@pytest.mark.parametrize("name", REFS)
+def test_a_lock_that_a_killed_git_left_is_in_nobodys_way(repository: Path, name: str) -> None:
+    lock = locked(repository, name)
+    worked(repository)
+    assert not lock.exists()
+    assert Branches.open(repository, "demo", repository.parent / "home").used()
+
+
+@pytest.mark.parametrize("name", REFS)
+def test_a_lock_is_respected_while_anybodys_git_is_at_work(repository: Path, name: str) -> None:
+    lock = locked(repository, name)
+    command = ["git", "-C", str(repository), "cat-file", "--batch"]  # waits for its input
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as persons:
+        with pytest.raises(BadInput, match=r"\.lock': File exists"):
+            worked(repository)
+        assert lock.exists()
+        persons.communicate()
+    worked(repository)
+
+
+@pytest.mark.parametrize("name", ["index.lock", "HEAD.lock", "refs/heads/main.lock"])
+def test_what_a_person_has_locked_is_theirs_and_not_needed(repository: Path, name: str) -> None:
+    lock = locked(repository, name)
+    worked(repository)
+    assert lock.exists()
+
+
+def test_git_on_a_full_disk_says_so_and_goes_on_when_there_is_room(repository: Path) -> None:
+    small = repository.parent / "small"
+    small.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=400k", "tmpfs", str(small)]
+    if subprocess.run(mount, capture_output=True).returncode:
+        pytest.skip("only root can make a small disk")
+    try:
+        full = made(small / "task")
+        with (small / "fill").open("wb", buffering=0) as file, pytest.raises(OSError):
+            while True:
+                file.write(bytes(512))
+        with pytest.raises(BadInput, match=r"No space left on device in .*make room"):
+            worked(full)
+        (small / "fill").unlink()
+        worked(full)
+    finally:
+        subprocess.run(["umount", str(small)], check=True)
