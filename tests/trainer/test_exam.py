@@ -1,6 +1,7 @@
 """A model is scored from its logits, and its process can hurt nobody but itself."""
 
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -62,10 +63,10 @@ def direct_loss() -> float:
     return float(torch.nn.functional.cross_entropy(logits.flatten(0, 1), tokens[:, 1:].flatten()))
 
 
-def order_for(folder: Path, genome: str) -> Order:
+def order_for(folder: Path, genome: str, prepare: str = PREPARE) -> Order:
     task = folder / "task"
     task.mkdir()
-    for name, text in (("prepare.py", PREPARE), ("train.py", ""), ("program.md", "")):
+    for name, text in (("prepare.py", prepare), ("train.py", ""), ("program.md", "")):
         (task / name).write_text(text)
     return Order(1, genome, 3, open_task(task, "cpu"), str(folder / "log"), str(folder / "scratch"))
 
@@ -83,6 +84,80 @@ def test_a_model_that_fails_is_refused_with_its_reason(tmp_path: Path) -> None:
     (left / "train.py").write_text("raise ValueError('this is not the genome')")
     outcome, _ = examine(order, tmp_path, left, tmp_path / "log", lambda progress: None)
     assert outcome == Refused("the model's process died with exit code 1: ValueError: tired")
+
+
+TWICE = f"""
+METRIC, BUDGET_S = "loss", 60
+def examine(submission, serve):
+    import numpy, torch
+    from trainer import agreement
+    rows = numpy.random.default_rng(0).integers(0, {VOCAB}, (96, {LENGTH + 1})).astype(numpy.uint16)
+    shape, nats = ({ROWS}, {LENGTH}, {VOCAB}), 0.0
+    with serve(*shape) as first, serve(*shape) as second:
+        for logits, targets in agreement.answers(first, second, rows, {ROWS}, 8):
+            nats += float(agreement.surprise(logits, targets).sum())
+    return {{"loss": nats / rows[:, 1:].size}}
+"""
+HONEST = "return self.out(self.drop(self.embed(tokens)))"
+PEEKS = """
+        logits, coming = self.out(self.embed(tokens)), tokens[:, 1:, None]
+        logits[:, :-1].scatter_add_(2, coming, torch.full(coming.shape, 3.0))
+        """
+
+
+def examined_twice(folder: Path, genome: str) -> Completed | Refused:
+    order = order_for(folder, genome, TWICE)
+    left = submission_in(folder / "left", GENOME)
+    outcome, _ = examine(order, folder, left, folder / "log", lambda progress: None)
+    assert isinstance(outcome, Completed | Refused)
+    return outcome
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("does", "found"),
+    [
+        (
+            PEEKS
+            + """
+        known = self.__dict__.setdefault("known", {})
+        for row, answer in zip(tokens.tolist(), logits):
+            answer[:6] = known.setdefault(tuple(row[:3]), answer.clone())[:6]
+        return logits""",
+            "looks ahead",
+        ),
+        (
+            PEEKS
+            + """
+        for row, answer in zip(tokens.tolist(), logits):
+            name = "-".join(map(str, row[:3]))
+            for folder in ("/dev/shm", "/tmp", "/var/tmp", os.environ["HOME"], os.getcwd()):
+                path = f"{folder}/lineages-test-{setup['shape']}-{name}"
+                try: answer[:6] = torch.load(path)[:6]
+                except OSError:
+                    try: torch.save(answer.clone(), path)
+                    except (OSError, RuntimeError): pass
+        return logits""",
+            "looks ahead",
+        ),
+        (
+            "self.calls = getattr(self, 'calls', 0) + 1; return self.out(self.embed(tokens)) * self.calls",
+            "otherwise in another",
+        ),
+    ],
+    ids=["remembers", "passes-notes", "counts"],
+)
+def test_a_cheat_in_two_processes_is_refused(tmp_path: Path, does: str, found: str) -> None:
+    outcome = examined_twice(tmp_path, genome_whose_forward(does))
+    assert isinstance(outcome, Refused) and re.search(found, outcome.reason), outcome
+
+
+@pytest.mark.slow
+def test_an_honest_model_passes_with_dropout_in_bfloat16_and_compiled(tmp_path: Path) -> None:
+    genome = genome_whose_forward("with torch.autocast('cpu', torch.bfloat16): " + HONEST)
+    compiled = "model = Model(); model.compile(backend='aot_eager'); return model"
+    outcome = examined_twice(tmp_path, genome.replace("return Model()", compiled))
+    assert isinstance(outcome, Completed) and 2.5 < outcome.score < 3.5, outcome
 
 
 def submission_in(folder: Path, genome: str) -> Path:
