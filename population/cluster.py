@@ -1,14 +1,21 @@
 """The only importer of Ray: every lineage's mind is an actor, and the GPU is one actor with one slot.
 
 Ray is told to keep to itself: no usage statistics, no dashboard, no rebuilding of the environment for each
-worker. An actor that dies is built again and the loop is told (`Gone`); no actor holds any truth.
+worker. An actor that dies is built again and the loop is told (`Gone`), and so are all of them if Ray itself
+dies; no actor holds any truth.
 """
 
 import os
+import subprocess
+import sys
 import threading
+from collections import deque
 from pathlib import Path
 from typing import Any
 
+import psutil  # type: ignore[import-untyped]
+
+from population import keeper
 from population.backend import Answered, Gone, Message, Trained, attempt
 from population.drafting import Answer
 from population.lineage import Mind
@@ -26,6 +33,7 @@ import ray
 from ray.exceptions import ActorDiedError, ActorUnavailableError, RayTaskError
 
 ROOT = Path(__file__).resolve().parent.parent
+DAEMONS = (keeper.DAEMON, "gcs_server")  # Ray's own processes, as the system calls them
 STORE_BYTES = 128 * 2**20  # requests and reports are small; Ray's default takes a third of the memory
 
 
@@ -59,19 +67,12 @@ class Cluster:
         os.environ["PYTHONPATH"] = os.pathsep.join(
             [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
         )  # workers are started by Ray's own process and know nothing of our path
-        ray.init(
-            address="local",
-            num_cpus=max(2, os.cpu_count() or 2),
-            include_dashboard=False,
-            configure_logging=False,
-            log_to_driver=False,
-            object_store_memory=STORE_BYTES,
-        )
         self._bodies: dict[str, Mind] = {}
         self._minds: dict[str, Any] = {}
-        self._trainer = self._new_trainer()
         self._thinking: dict[ray.ObjectRef[Any], str] = {}
         self._training: ray.ObjectRef[Any] | None = None
+        self._unheard: deque[Message] = deque()
+        self._start()
 
     def enrol(self, lineage: str, mind: Mind) -> None:
         self._bodies[lineage] = mind
@@ -86,6 +87,10 @@ class Cluster:
         self._training = self._trainer.train.remote(order)
 
     def wait(self, timeout_s: float) -> Message | None:
+        if not all(map(_runs, self._daemons)):
+            self._start_again()
+        if self._unheard:
+            return self._unheard.popleft()
         calls = [*([] if self._training is None else [self._training]), *self._thinking]
         if not calls:
             threading.Event().wait(timeout_s)
@@ -106,6 +111,32 @@ class Cluster:
 
     def close(self) -> None:
         ray.shutdown()
+        if self._keeper.poll() is None:
+            self._keeper.communicate(keeper.CLOSED)  # it sees to what is still there
+
+    def _start(self) -> None:
+        self._keeper = _keeper()
+        ray.init(
+            address="local",
+            num_cpus=max(2, os.cpu_count() or 2),
+            include_dashboard=False,
+            configure_logging=False,
+            log_to_driver=False,
+            object_store_memory=STORE_BYTES,
+        )
+        self._daemons = [child for child in psutil.Process().children() if child.name() in DAEMONS]
+        self._trainer = self._new_trainer()
+
+    def _start_again(self) -> None:
+        """Ray tells nobody that its own daemon died, and every call would be waited for without end."""
+        calls: list[tuple[Any, str | None]] = [] if self._training is None else [(self._training, None)]
+        self._unheard.extend(_last_word(call, lineage) for call, lineage in [*calls, *self._thinking.items()])
+        self.close()
+        self._training = None
+        self._thinking.clear()
+        self._start()
+        for lineage in self._minds:
+            self._minds[lineage] = self._new_mind(lineage)
 
     def _trained(self, call: "ray.ObjectRef[Any]") -> Message:
         self._training = None
@@ -135,6 +166,16 @@ class Cluster:
         return ray.remote(Trainer).options(num_cpus=0, max_concurrency=2).remote()
 
 
+def _runs(process: psutil.Process) -> bool:
+    return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
+
+
+def _keeper() -> "subprocess.Popen[bytes]":
+    """A process that waits for our end, and sees to it that nothing of Ray's comes after."""
+    command = [sys.executable, "-I", keeper.__file__, str(os.getsid(0))]
+    return subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True)
+
+
 def _result(call: "ray.ObjectRef[Any]") -> Any:
     """What an actor's call came to; what it raised is raised here as it was, not in Ray's wrapping."""
     try:
@@ -145,6 +186,19 @@ def _result(call: "ray.ObjectRef[Any]") -> Any:
         if error.actor_init_failed:  # a fault of ours: the next one would fail as this one did
             raise RuntimeError(str(error)) from error
         raise
+
+
+def _last_word(call: "ray.ObjectRef[Any]", lineage: str | None) -> Message:
+    """What a call has come to, or that it was lost, once Ray is no more."""
+    gone = Gone(lineage, "Ray's own process died")
+    if not ray.wait([call], timeout=0)[0]:
+        return gone
+    try:
+        result = _result(call)
+    except (ActorDiedError, ActorUnavailableError):
+        return gone
+    message: Message = result if lineage is None else Answered(lineage, result)
+    return message
 
 
 def _first_line(error: Exception) -> str:

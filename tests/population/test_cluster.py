@@ -1,8 +1,11 @@
 """Ray for real: minds and the trainer are processes, and processes die."""
 
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from subprocess import PIPE
 
 import psutil
 import pytest
@@ -16,8 +19,16 @@ from trainer.outcome import Completed
 from trainer.task import open_task
 from trainer.trial import Order
 
-HILL = Path(__file__).resolve().parents[2] / "benchmarks" / "tasks" / "hill"
+ROOT = Path(__file__).resolve().parents[2]
+HILL = ROOT / "benchmarks" / "tasks" / "hill"
 SLEEPS = "import os, pathlib, time\npathlib.Path('pid').write_text(str(os.getpid()))\ntime.sleep(60)\n"
+ALONE = "from population.cluster import Cluster; Cluster(); print('up', flush=True); input()"
+
+
+@pytest.fixture
+def tmp_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """On a disk: what lies in memory is hidden from trials."""
+    return tmp_path_factory.mktemp("trial")
 
 
 @pytest.fixture(scope="module")
@@ -90,8 +101,7 @@ def test_a_trainer_that_dies_takes_its_trial_along_and_is_built_again(
 ) -> None:
     cluster.train(order(tmp_path, SLEEPS))
     pid = _written(tmp_path / "scratch")
-    trainer = psutil.Process(pid).parent()
-    assert trainer is not None
+    trainer = next(one for one in psutil.Process(pid).parents() if one.name().startswith("ray::Trainer"))
     trainer.kill()
     gone = heard(cluster)
     assert isinstance(gone, Gone) and gone.lineage is None
@@ -119,3 +129,27 @@ def _ends(pid: int) -> bool:
             return True
         time.sleep(0.05)
     return False
+
+
+def test_when_ray_itself_dies_all_of_it_is_built_again_and_what_was_under_way_is_told_of(
+    cluster: Cluster, tmp_path: Path
+) -> None:
+    cluster.train(order(tmp_path, SLEEPS))
+    pid = _written(tmp_path / "scratch")
+    daemon = next(child for child in psutil.Process().children() if child.name() == "raylet")
+    daemon.kill()
+    gone = heard(cluster)
+    assert isinstance(gone, Gone) and gone.lineage is None
+    assert _ends(pid)
+    cluster.think(asked("work"))
+    assert isinstance(heard(cluster), Answered)
+
+
+def test_nothing_of_ray_outlives_a_scheduler_that_is_killed(tmp_path: Path) -> None:
+    scheduler = subprocess.Popen([sys.executable, "-c", ALONE], cwd=ROOT, stdin=PIPE, stdout=PIPE)
+    assert scheduler.stdout is not None and scheduler.stdout.readline() == b"up\n"
+    family = psutil.Process(scheduler.pid).children(recursive=True)
+    assert any(child.name() == "raylet" for child in family)
+    scheduler.kill()
+    scheduler.communicate()
+    assert all(_ends(child.pid) for child in family)  # half of the minute that Ray would take
