@@ -48,6 +48,7 @@ from trainer.task import Task, genome_path, open_task
 ROOT = Path(__file__).resolve().parent
 RUNS = Path(os.environ.get("LINEAGES_RUNS") or main_worktree(ROOT) / "results" / "runs").resolve()
 UNSAID = Parameter(show_default=False)  # the help says it in words
+SEVERAL = Parameter(show_default=False, consume_multiple=True)
 CPU_TRIALS = 16  # a run on CPU ends by itself after so many
 
 
@@ -57,15 +58,15 @@ class Asked:
 
     lineages: int = 4
     "How many lines of research compete."
-    program: Annotated[tuple[Path, ...], UNSAID] = ()
+    program: Annotated[tuple[Path, ...], SEVERAL] = ()
     "Briefs, dealt to the lineages in turn; a folder stands for its .md files. [default: the task's own]"
-    proposer: Annotated[tuple[str, ...], UNSAID] = ()
+    proposer: Annotated[tuple[str, ...], SEVERAL] = ()
     "Where ideas come from, dealt likewise: mutate, llm, agent or submit. [default: mutate, or what is given]"
-    model: Annotated[tuple[str, ...], UNSAID] = ()
+    model: Annotated[tuple[str, ...], SEVERAL] = ()
     "Language models by litellm's names, dealt to the lineages of proposer llm."
     answers: Form = "edits"
     "What models are asked for: edits of the code, or knobs to set (for small and for fast models)."
-    agent: Annotated[tuple[str, ...], UNSAID] = ()
+    agent: Annotated[tuple[str, ...], SEVERAL] = ()
     "Commands of coding agents such as 'claude -p {prompt}', dealt to the lineages of proposer agent."
     policy: PolicyName = "promise"
     "Who gets the GPU, and what advances."
