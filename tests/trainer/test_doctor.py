@@ -462,7 +462,12 @@ def test_a_child_that_hangs_is_ended_and_what_it_said_is_kept() -> None:
 
 def test_a_child_that_is_not_there_or_fails_says_why() -> None:
     assert "no-such-program" in ask(["no-such-program"], 5.0).problem
-    assert ask([sys.executable, "-c", "raise SystemExit('not today')"], 30.0).problem == "not today"
+    assert (
+        ask([sys.executable, "-c", "raise ValueError('not today')"], 30.0).problem == "ValueError: not today"
+    )
+    assert (
+        ask(["sh", "-c", "echo 'fatal: here\nand how to mend it' >&2; exit 1"], 30.0).problem == "fatal: here"
+    )
 
 
 def test_a_check_that_hangs_is_left_behind() -> None:

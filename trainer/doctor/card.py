@@ -100,8 +100,9 @@ def _without(graphics: Graphics) -> Finding:
         found = f"CUDA_VISIBLE_DEVICES={graphics.visible!r} hides {len(graphics.cards)} of them"
         return Finding("GPU", "warning", f"{found}, so {ON_CPU}", "unset CUDA_VISIBLE_DEVICES")
     if NVIDIA in graphics.vendors:
+        why = graphics.problem or "it shows no card"
         return Finding(
-            "GPU", "warning", f"an NVIDIA card, but no driver answers ({graphics.problem}), so {ON_CPU}",
+            "GPU", "warning", f"an NVIDIA card, but its driver does not answer ({why}), so {ON_CPU}",
             "install its driver until nvidia-smi works; a container needs --gpus all",
         )  # fmt: skip
     if AMD in graphics.vendors:
@@ -111,7 +112,7 @@ def _without(graphics: Graphics) -> Finding:
 
 def _taken(card: Card) -> str:
     if not card.holders:
-        return f"{card.used_mib:,} MiB are in use by processes that cannot be seen from here"
+        return f"{card.used_mib:,} MiB are in use by what cannot be seen from here"
     named = [f"{holder.name or 'process'} ({holder.pid})" for holder in card.holders[:3]]
     more = [f"{len(card.holders) - 3} more"] if len(card.holders) > 3 else []
     return f"{', '.join(named + more)} use it, {card.used_mib:,} MiB in all"

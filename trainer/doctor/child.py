@@ -6,7 +6,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from trainer.log import one_line
+from trainer.log import Log, one_line
 
 
 class Said(Struct, frozen=True):
@@ -34,13 +34,15 @@ def ask(
         return Said("", f"{command[0]}: {error.strerror or error}")
     if ended.returncode == 0:
         return Said(_text(ended.stdout))
-    return Said(_text(ended.stdout), _reason(_text(ended.stderr)) or f"exit code {ended.returncode}")
+    return Said(_text(ended.stdout), _reason(ended.stderr, ended.returncode))
 
 
-def _reason(errors: str) -> str:
-    """The line that says why: git's first that is fatal, or the last, as with a traceback."""
-    lines = errors.strip().splitlines() or [""]
-    return one_line(next((line for line in lines if line.startswith("fatal: ")), lines[-1]))
+def _reason(errors: bytes, code: int) -> str:
+    """Git's first fatal line, since a remedy for another case may follow; else what a log would say."""
+    fatal = next((line for line in _text(errors).splitlines() if line.startswith("fatal: ")), "")
+    with Log() as log:
+        log.write(errors)
+        return one_line(fatal) or log.reason(code)
 
 
 def _text(said: bytes | None) -> str:

@@ -48,7 +48,7 @@ def judged(stock: Stock, device: str, profile_mb: float, room_mb: float) -> Find
     if stock.problem:
         return Finding(
             "data", "missing", f"prepare.py cannot be imported: {stock.problem}",
-            "git diff prepare.py shows what changed",
+            "mend what it names; git diff prepare.py shows what was changed",
         )  # fmt: skip
     if stock.device != device:
         return Finding(
