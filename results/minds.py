@@ -3,6 +3,7 @@
 Bounded in length: of each ranking the first few are shown. Gains are positive when the score went down.
 """
 
+from collections.abc import Sequence
 from statistics import median
 from typing import Final
 
@@ -48,18 +49,25 @@ def foresight(population: Population) -> str:
 def standings(population: Population) -> list[RenderableType]:
     """Tables of what can be ranked, each with what it comes to in words; nothing where nothing can be."""
     found = rankings(population)
+    parts = ranked(found, population.run.metric, "beside what others gained at that time")
+    if {"brief", "proposer"} <= {ranking.of for ranking in found} and _paired(population):
+        note = "each brief had one proposer: which of the two it is that gains cannot be told"
+        parts[-1:-1] = [Text(note, "dim", overflow="fold")]
+    return parts
+
+
+def ranked(found: Sequence[Ranking], metric: str, beside: str) -> list[RenderableType]:
+    """Such tables, with a note on what gains are compared with; an empty line at the end."""
     if not found:
         return []
     unit = 1.0 if max(one.high for ranking in found for one in ranking.standings) > 1 else _SMALL
     parts: list[RenderableType] = []
     for ranking in found:
         parts += [_table(ranking, unit), Text(verdict(ranking), overflow="fold"), Text()]
-    where = f"{'' if unit == 1 else f'{unit:g} '}{clean(population.run.metric, 30)}"
-    notes = [f"all a trial; gains in {where}, beside what others gained at that time"]
-    if {"brief", "proposer"} <= {ranking.of for ranking in found} and _paired(population):
-        notes.append("each brief had one proposer: which of the two it is that gains cannot be told")
-    ranked = (one.name for ranking in found if ranking.of == "operator" for one in ranking.standings)
-    if "revisit" in ranked:
+    where = f"{'' if unit == 1 else f'{unit:g} '}{clean(metric, 30)}"
+    notes = [f"all a trial; gains in {where}, {beside}"]
+    operators = (one.name for ranking in found if ranking.of == "operator" for one in ranking.standings)
+    if "revisit" in operators:
         notes.append("a revisit happens only after a drought, so operators had unequal chances")
     return [*parts[:-1], *(Text(note, "dim", overflow="fold") for note in notes), Text()]
 
@@ -116,7 +124,8 @@ def _table(ranking: Ranking, unit: float) -> Table:
 def _columns(shown: tuple[Standing, ...], unit: float) -> dict[str, list[str]]:
     """The figures of some standings by the heads of their columns; costs only where there are any."""
     places = 1 if max(one.high for one in shown) > 10 * unit else 2
-    columns = {
+    columns = {"runs": [str(one.runs) for one in shown]} if any(one.runs > 1 for one in shown) else {}
+    columns |= {
         "trials": [str(one.trials) for one in shown],
         "kept": [str(one.kept) for one in shown],
         "gain": [f"{one.gain / unit:.{places}f}" for one in shown],

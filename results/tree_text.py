@@ -58,12 +58,12 @@ class _Grove:
     def tree(self) -> Tree:
         run = self.population.run
         label = Text.assemble((clean(run.run, 40), "bold"), (f"  {run.policy}", "dim"))
-        tree = Tree(_fitting(label, _told(self.tries[_NOWHERE])), guide_style="dim")
+        tree = Tree(fitting(label, _told(self.tries[_NOWHERE])), guide_style="dim")
         for start in self.builds[_NOWHERE]:
             self._line(tree, self._way(start), 1)
         if self.hidden:
             more = Text(f"… {count(len(self.hidden), 'more step')} aside", "dim")
-            tree.add(_fitting(more, _told([t for commit in self.hidden for t in self.tries[commit]])))
+            tree.add(fitting(more, _told([t for commit in self.hidden for t in self.tries[commit]])))
         return tree
 
     def _counted_at(self, trial: Trial) -> str | None:
@@ -104,7 +104,7 @@ class _Grove:
         commits = line[:length]
         for commit in commits:
             del self.hidden[commit]
-        row = tree.add(_fitting(label, _told([t for commit in commits for t in self.tries[commit]])))
+        row = tree.add(fitting(label, _told([t for commit in commits for t in self.tries[commit]])))
         starts = [start for commit in commits for start in self.builds[commit] if start not in line]
         for start in starts[:_BRANCHES]:
             if self.rows < _ROWS and depth < _DEPTH:
@@ -168,7 +168,7 @@ def _fate(trial: Trial) -> str:
     return "unproven" if trial.verdict == "confirm" else "dropped"
 
 
-def _fitting(label: Text, note: Text) -> RenderableType:
+def fitting(label: Text, note: Text) -> RenderableType:
     """A label and a note behind it on one line; the longer of them gives way."""
     label.no_wrap, label.overflow = True, "ellipsis"
     if not note:

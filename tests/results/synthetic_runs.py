@@ -16,6 +16,7 @@ from population.records import (
     Finished,
     Founded,
     Judged,
+    Knob,
     Lost,
     Operator,
     Outcome,
@@ -68,6 +69,7 @@ class Story:
         expected: float | None = None,
         about: int | None = None,
         thought: Thought = THOUGHT,
+        knobs: dict[str, Knob] | None = None,
     ) -> Candidate:
         number, tip = len(self.population.candidates) + 1, self.population.lineages[lineage].tip
         first = operator == "baseline"
@@ -81,7 +83,7 @@ class Story:
             base=HEAD if first else tip,
             genome_hash=f"hash{number}",
             complexity=200,
-            knobs={"DEPTH": 4},
+            knobs={"DEPTH": 4, "MATRIX_LR": 0.04} if knobs is None else knobs,
             proposer=proposer,
             thought=Thought() if combines else thought,
             combines=combines,

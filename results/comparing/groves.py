@@ -1,0 +1,64 @@
+"""The lineage trees of some runs as charts on one scale of scores, to be looked at side by side."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any, Final
+
+from msgspec import Struct
+
+from results.chart import Spec, bare, datasets, spec
+from results.comparing.sides import Side
+from results.marks import Drawing, drawing
+from results.page.markup import Safe, joined
+from results.page.names import inks, name
+
+_TREES: Final = 8  # that are drawn; a page with more would be slow to open
+_SHOWN: Final = (
+    "trial",
+    "score",
+    "status",
+    "verdict",
+    "lineage",
+    "idea",
+    "changed",
+)  # of a trial, under the pointer
+
+
+class Grove(Struct, frozen=True):
+    """One run's tree: its specification, and the rows that this names."""
+
+    name: str
+    caption: Safe  # the run's name, and those of its lineages in their colours
+    spec: Spec
+    rows: dict[str, list[Any]]
+
+
+def groves(sides: Sequence[Side]) -> list[Grove]:
+    """The trees of the runs that have one, as many as are drawn."""
+    ours = [side for side in sides if side.population is not None and side.course][:_TREES]
+    drawings = [drawing(side.population, side.entries) for side in ours if side.population is not None]
+    if not drawings:
+        return []
+    domain = [min(one.scale.low for one in drawings), max(one.scale.top for one in drawings)]
+    return [_grove(side, drawn, domain) for side, drawn in zip(ours, drawings, strict=True)]
+
+
+def _grove(side: Side, drawn: Drawing, domain: list[float]) -> Grove:
+    population = side.population
+    assert population is not None
+    made = bare(spec(drawn, inks(population)))
+    for layer in _layers(made):
+        y = layer["encoding"].get("y", {})
+        if "scale" in y:
+            y["scale"]["domain"] = domain
+        if layer.get("data", {}).get("name") == "marks":
+            layer["encoding"]["tooltip"] = [{"field": field, "type": "nominal"} for field in _SHOWN]
+    drawn_lines = [name(population, lineage) for lineage in population.lineages if lineage in drawn.strands]
+    return Grove(side.name, joined(side.name, *drawn_lines), made, datasets(drawn))
+
+
+def _layers(made: Spec) -> Iterator[Spec]:
+    for layer in made["layer"]:
+        if "layer" in layer:
+            yield from _layers(layer)
+        else:
+            yield layer

@@ -1,0 +1,186 @@
+"""A comparison as one HTML file: tables, the best so far as curves, lineage trees side by side.
+
+Self-contained, as the page of a run: nothing in it reaches the network, only its own scripts run, named by
+their hashes, and data is inert JSON in which no `<` occurs.
+"""
+
+import base64
+import hashlib
+from collections.abc import Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+import vl_convert
+
+from results.chart import theme
+from results.comparing.curves import curves, rows
+from results.comparing.groves import groves
+from results.comparing.laid import Laid
+from results.comparing.phrases import BESIDE, chapters, heading, notes
+from results.comparing.tables import Grid, grids
+from results.minds import ending, verdict
+from results.page.markup import Safe, element
+from results.page.names import ink_rules
+from results.ranking import Ranking, Standing
+from results.writing import clean, count, interval
+
+_HERE: Final = Path(__file__).parent
+_EXPORTS: Final = "window.vegaEmbed = vegaEmbed;"
+_RANKS: Final = 10  # rows of a ranking
+_VOID: Final = (
+    '<meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">'
+    '<meta name="color-scheme" content="light dark">'
+)
+
+
+def page(laid: Sequence[Laid]) -> str:
+    """The whole file."""
+    charts: list[dict[str, Any]] = []
+    sections = [_section(each, charts) for each in laid]
+    total = sum(len(each.group.sides) for each in laid)
+    title = f"{count(total, 'run')} compared"
+    head = element(
+        "head",
+        Safe(_VOID),
+        _policy(),
+        element("title", f"{title} · lineages"),
+        element("style", Safe(_style())),
+    )
+    data = {"charts": charts, "themes": {"light": theme(False), "dark": theme(True)}}
+    held = element("script", Safe(_inert(data)), type="application/json", id="data")
+    scripts = (element("script", Safe(source)) for source in _scripts())
+    body = element("body", element("main", element("h1", title), *sections), held, *scripts)
+    return f"<!doctype html>\n{element('html', head, body, lang='en')}\n"
+
+
+def _section(laid: Laid, charts: list[dict[str, Any]]) -> Safe:
+    """One group of runs; its charts are added to `charts`."""
+    sides = laid.group.sides
+    first, *rest = grids(sides)
+    apart = element("p", f"Shown apart, {laid.group.apart}.", class_="apart") if laid.group.apart else None
+    return element(
+        "section",
+        element("h2", heading(laid)),
+        apart,
+        _table(first),
+        *(element("p", f"{note}.", class_="note") for note in notes(laid)),
+        _curves(laid, charts),
+        *map(_table, rest),
+        _rankings(laid),
+        *_finds(laid),
+        _trees(laid, charts),
+    )
+
+
+def _curves(laid: Laid, charts: list[dict[str, Any]]) -> Safe | None:
+    data = rows(laid.group.sides)
+    if not data["curves"]:
+        return None
+    drawn = [
+        _chart(made, data, charts, f"Best so far by {axis}")
+        for axis, made in curves(laid.group.sides).items()
+    ]
+    return element("div", *drawn, class_="charts")
+
+
+def _trees(laid: Laid, charts: list[dict[str, Any]]) -> Safe | None:
+    trees = groves(laid.group.sides)
+    if not trees:
+        return None
+    drawn = []
+    for tree in trees:
+        chart = _chart(tree.spec, tree.rows, charts, f"Lineage tree of {tree.name}")
+        drawn.append(element("figure", element("figcaption", tree.caption), chart))
+    left = sum(side.population is not None for side in laid.group.sides) - len(trees)
+    more = element("p", f"{count(left, 'more tree')} not drawn.", class_="note") if left else None
+    title = element("h3", "Lineage trees, on one scale of scores")
+    return element("div", title, element("div", *drawn, class_="charts"), more)
+
+
+def _chart(made: dict[str, Any], data: dict[str, Any], charts: list[dict[str, Any]], label: str) -> Safe:
+    """The place of a chart, which is added to `charts`."""
+    place = f"chart{len(charts)}"
+    charts.append({"place": place, "spec": made, "rows": data})
+    return element("div", "", id=place, class_="chart", role="img", aria_label=clean(label, 120))
+
+
+def _table(grid: Grid) -> Safe:
+    heads = (element("th", head, scope="col", class_=_kind(grid, n)) for n, head in enumerate(grid.heads))
+    lines = []
+    for number, row in enumerate(grid.rows):
+        cells = [element("th", row[0], scope="row")]
+        for place, cell in enumerate(row[1:], start=1):
+            crown = " crown" if (number, place) == grid.crowned else ""
+            cells.append(element("td", cell, class_=(_kind(grid, place) + crown).strip() or None))
+        lines.append(element("tr", *cells))
+    table = element("table", element("thead", element("tr", *heads)), element("tbody", *lines))
+    return element("div", table, class_="wide")
+
+
+def _kind(grid: Grid, place: int) -> str:
+    return "" if place < grid.words else "number"
+
+
+def _rankings(laid: Laid) -> Safe | None:
+    if not laid.rankings:
+        return None
+    said = f"Gain of an average trial in {clean(laid.group.metric, 30)} with its 95% interval, {BESIDE}."
+    tables = (_ranking(ranking) for ranking in laid.rankings)
+    return element("div", element("h3", "Whose ideas gained"), element("p", said, class_="note"), *tables)
+
+
+def _ranking(ranking: Ranking) -> Safe:
+    shown = ranking.standings[:_RANKS]
+    rows = tuple(_standing(one) for one in shown)
+    more = len(ranking.standings) - len(shown)
+    said = verdict(ranking) + (f"; {more} more not shown" if more else "")
+    grid = Grid((ranking.of, "runs", "trials", "kept", "gain", "95%"), rows)
+    return element("div", _table(grid), element("p", f"{said}.", class_="note"))
+
+
+def _standing(one: Standing) -> tuple[str, ...]:
+    half = (one.high - one.low) / 2
+    gain = interval(one.gain, half).partition(" ±")[0]
+    bounds = [interval(bound, half).partition(" ±")[0] for bound in (one.low, one.high)]
+    return ending(one.name, 48), str(one.runs), str(one.trials), str(one.kept), gain, " to ".join(bounds)
+
+
+def _finds(laid: Laid) -> list[Safe]:
+    parts = []
+    for chapter in chapters(laid):
+        grid = Grid(("what", "by whom"), chapter.lines, words=2)
+        more = element("p", f"{chapter.more} more.", class_="note") if chapter.more else None
+        parts.append(element("div", element("h3", chapter.title.capitalize()), _table(grid), more))
+    return parts
+
+
+def _policy() -> Safe:
+    """Styles are let in where they are made, since Vega's hints bring their own; scripts are not."""
+    scripts = " ".join(f"'{_digest(source)}'" for source in _scripts())
+    rules = (
+        f"default-src 'none'; script-src {scripts}; style-src 'unsafe-inline'; "
+        "base-uri 'none'; form-action 'none'"
+    )
+    opened = element("meta", http_equiv="Content-Security-Policy", content=rules)
+    return Safe(opened.removesuffix("</meta>"))
+
+
+def _digest(source: str) -> str:
+    return "sha256-" + base64.b64encode(hashlib.sha256(source.encode()).digest()).decode()
+
+
+def _inert(data: object) -> str:
+    """JSON in which nothing can end the element it stands in."""
+    return msgspec.json.encode(data).decode().replace("<", "\\u003c")
+
+
+@lru_cache(maxsize=1)
+def _scripts() -> tuple[str, str]:
+    """Vega with all it needs, and the page's own script."""
+    return vl_convert.javascript_bundle(_EXPORTS), (_HERE / "page.js").read_text(encoding="utf-8")
+
+
+def _style() -> str:
+    return f"{(_HERE / 'page.css').read_text(encoding='utf-8')}\n{ink_rules()}"
