@@ -2,14 +2,17 @@
 
 import subprocess
 from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 
 from population.branches import Branches
+from population.journal import Journal, read
 from population.marks import Marks, Note, branch
 from population.plumbing import Plumbing
 from tests.population.folders import in_memory
+from tests.population.histories import started
 from trainer.errors import BadInput
 
 REFS = ("refs/heads/lineages/demo/amber.lock", "refs/notes/lineages.lock", "packed-refs.lock")
@@ -79,20 +82,38 @@ def test_what_a_person_has_locked_is_theirs_and_not_needed(repository: Path, nam
     assert lock.exists()
 
 
-def test_git_on_a_full_disk_says_so_and_goes_on_when_there_is_room(repository: Path) -> None:
-    small = repository.parent / "small"
-    small.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=400k", "tmpfs", str(small)]
+@pytest.fixture
+def small(repository: Path) -> Iterator[Path]:
+    """A folder that is a disk of its own, of 400 kB."""
+    folder = repository.parent / "small"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=400k", "tmpfs", str(folder)]
     if subprocess.run(mount, capture_output=True).returncode:
         pytest.skip("only root can make a small disk")
-    try:
-        full = made(small / "task")
-        with (small / "fill").open("wb", buffering=0) as file, pytest.raises(OSError):
-            while True:
-                file.write(bytes(512))
-        with pytest.raises(BadInput, match=r"No space left on device in .*make room"):
-            worked(full)
-        (small / "fill").unlink()
+    yield folder
+    subprocess.run(["umount", str(folder)], check=True)
+
+
+def test_git_on_a_full_disk_says_so_and_goes_on_when_there_is_room(small: Path) -> None:
+    full = made(small / "task")
+    with (small / "fill").open("wb", buffering=0) as file, pytest.raises(OSError):
+        while True:
+            file.write(bytes(512))
+    with pytest.raises(BadInput, match=r"No space left on device in .*make room"):
         worked(full)
-    finally:
-        subprocess.run(["umount", str(small)], check=True)
+    (small / "fill").unlink()
+    worked(full)
+
+
+def test_a_disk_that_is_read_only_is_named_loses_nothing_and_can_be_mended(small: Path) -> None:
+    task, journal = made(small / "task"), small / "journal.jsonl"
+    with Journal.open(journal) as writing:
+        writing.append(started(), 1.0)
+    for mode, fails in (("ro", True), ("rw", False)):
+        subprocess.run(["mount", "-o", f"remount,{mode}", str(small)], check=True)
+        expected = pytest.raises(BadInput, match="Read-only file system") if fails else nullcontext()
+        with expected:
+            worked(task)
+        with expected:
+            Journal.open(journal).close()
+        assert len(read(journal)) == 1
