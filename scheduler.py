@@ -32,12 +32,16 @@ from population.promoting import Checkout
 from population.search import MachineFailed
 from population.state import Population, replay
 from results.exports import write_exports
+from results.checkup import following, lines, verdict
 from results.listing import listing
 from results.merge_message import merge_message
 from results.report import report
 from results.summary import summary
 from results.terminal import View, console
 from results.words import Limits
+from trainer.doctor.checkup import checkup
+from trainer.doctor.finding import exit_code
+from trainer.doctor.smoke import smoke as smoke_trial
 from trainer.errors import BadInput
 from trainer.hardware import Machine, detect, sizing
 from trainer.preflight import Preflight
@@ -199,6 +203,27 @@ def promote(run: str, *, dry_run: bool = False) -> int:
     else:
         screen.print(f"\nmerged into {checkout.branch()} as {checkout.merge(found, message)[:12]}")
     return 0
+
+
+@app.command
+def doctor(*, smoke: bool = False) -> int:
+    """Say whether this machine is ready for a run, with a remedy for what is not.
+
+    Parameters
+    ----------
+    smoke
+        Also give the default task a trial of twenty seconds, with its exam.
+    """
+    screen, found = console(), checkup(ROOT, RUNS, hold_device)
+    screen.print(lines(found))
+    if smoke and not exit_code(found):
+        with following(screen) as watch:
+            trial = smoke_trial(ROOT, hold_device, genome.rewrite, watch)
+        screen.print(lines([trial]))
+        found += (trial,)
+    screen.print()
+    screen.print(verdict(found))
+    return exit_code(found)
 
 
 def begun(asked: Asked, machine: Machine) -> tuple[runs.RunFolder, runs.Settings]:
