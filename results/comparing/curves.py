@@ -67,7 +67,10 @@ def _curve(sides: Sequence[Side], field: str, title: str) -> Spec:
     )  # one for both, or Vega warns
     colour = alt.Color("run:N", scale=alt.Scale(domain=names, range=list(colours.values())), legend=legend)
     dash = alt.StrokeDash("run:N", scale=alt.Scale(domain=names, range=dashes), legend=legend)
-    tips = [alt.Tooltip(f"{name}:N") for name in ("run", "trials", "hours", "score")]
+    tips = [
+        alt.Tooltip("run:N"),
+        *(alt.Tooltip(f"{name}:Q", format=".6g") for name in ("trials", "hours", "score")),
+    ]
     lines = _data("curves").mark_line(interpolate="step-after", strokeWidth=2)
     ends = _data("ends").transform_filter("isValid(datum.low)")
     chart = alt.layer(
@@ -76,7 +79,9 @@ def _curve(sides: Sequence[Side], field: str, title: str) -> Spec:
         ends.mark_rule(strokeWidth=2, opacity=0.7).encode(
             x, alt.Y("low:Q", scale=scale), alt.Y2("high:Q"), colour
         ),
-        ends.mark_tick(thickness=3, size=12).encode(x, alt.Y("mean:Q", scale=scale), colour),
+        ends.mark_tick(orient="horizontal", thickness=3, size=12).encode(
+            x, alt.Y("mean:Q", scale=scale), colour
+        ),
     )
     whole: Spec = chart.properties(
         width="container",

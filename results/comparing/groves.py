@@ -12,15 +12,8 @@ from results.page.markup import Safe, joined
 from results.page.names import inks, name
 
 _TREES: Final = 8  # that are drawn; a page with more would be slow to open
-_SHOWN: Final = (
-    "trial",
-    "score",
-    "status",
-    "verdict",
-    "lineage",
-    "idea",
-    "changed",
-)  # of a trial, under the pointer
+_DRAWN: Final = ("y", "look")  # of a trial, to draw it
+_SHOWN: Final = ("trial", "score", "status", "verdict", "lineage", "idea", "changed")  # under the pointer
 
 
 class Grove(Struct, frozen=True):
@@ -51,9 +44,22 @@ def _grove(side: Side, drawn: Drawing, domain: list[float]) -> Grove:
         if "scale" in y:
             y["scale"]["domain"] = domain
         if layer.get("data", {}).get("name") == "marks":
-            layer["encoding"]["tooltip"] = [{"field": field, "type": "nominal"} for field in _SHOWN]
+            layer["encoding"]["tooltip"] = _hints()
     drawn_lines = [name(population, lineage) for lineage in population.lineages if lineage in drawn.strands]
-    return Grove(side.name, joined(side.name, *drawn_lines), made, datasets(drawn))
+    return Grove(side.name, joined(side.name, *drawn_lines), made, _rows(drawn))
+
+
+def _rows(drawn: Drawing) -> dict[str, list[Any]]:
+    """What the specification names, without what only the page of one run tells of a trial."""
+    rows = datasets(drawn)
+    marks = [{field: mark[field] for field in (*_DRAWN, *_SHOWN)} for mark in rows["marks"]]
+    return rows | {"marks": marks}
+
+
+def _hints() -> list[dict[str, str]]:
+    """What is told of a trial under the pointer."""
+    number = {"type": "quantitative", "format": ".6g"}
+    return [{"field": field} | (number if field == "score" else {"type": "nominal"}) for field in _SHOWN]
 
 
 def _layers(made: Spec) -> Iterator[Spec]:

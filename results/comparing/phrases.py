@@ -1,6 +1,6 @@
 """What a comparison says in words: what its tables come to, and what they leave out."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from math import hypot
 from statistics import NormalDist
 from typing import Final
@@ -11,14 +11,14 @@ from population.records import Knob
 from results.comparing.finds import Find
 from results.comparing.grouping import conditions
 from results.comparing.laid import Laid
-from results.comparing.sides import WIDTH, Side
-from results.comparing.tables import NAME
+from results.comparing.sides import WIDTH, Measured
 from results.writing import clean, count
 
 BESIDE: Final = "beside what all of the run gained then"  # what gains across runs are compared with
 _FINDS: Final = 12  # of each kind that are told
 _HELD: Final = 4  # runs that are told of one find
-_VALUE: Final = 24  # characters
+_RUN: Final = 30  # characters of a run's name
+_VALUE: Final = 24  # of a constant's value
 
 
 class Chapter(Struct, frozen=True):
@@ -36,7 +36,7 @@ def heading(laid: Laid) -> str:
 def notes(laid: Laid) -> list[str]:
     """What the tables come to, and what has to be known to read them."""
     sides, said = laid.group.sides, []
-    if best := odds(sides):
+    if best := odds(laid):
         said += [f"{best}; one run of each kind does not say that the next would be, too"]
     if any(side.population is not None for side in sides):
         said += ["± is 95%; what the best was after a trial is told by what is known now"]
@@ -47,21 +47,39 @@ def notes(laid: Laid) -> list[str]:
         said += [f"{_listed(words)}: {assumed}"]
     if not laid.same_start:
         said += [
-            "the runs began with different genomes, so that their gains do not compare, but their bests do"
+            "the runs began with different genomes: it is their bests that can be compared, not their gains"
         ]
     return said
 
 
-def odds(sides: Sequence[Side]) -> str:
-    """How likely it is that the run with the largest gain gained more than its rival; needs intervals."""
-    known = [(side.name, side.gain) for side in sides if side.gain and side.gain.half is not None]
-    if len(known) < 2:
+def odds(laid: Laid) -> str:
+    """How likely it is that the leading run is better than its rival, as far as intervals are known.
+
+    Gains are compared, from which what sets machines and days apart is taken out; or, where runs began with
+    different genomes, their bests.
+    """
+    if laid.same_start:
+        known, what = {side.name: side.gain for side in laid.group.sides}, "gained more than"
+        best = sorted(_certain(known), key=lambda each: -each[1])
+    else:
+        known, what = {side.name: side.best for side in laid.group.sides}, "came to a better score than"
+        best = sorted(_certain(known), key=lambda each: each[1])
+    if len(best) < 2:
         return ""
-    (first, gain), (second, other) = sorted(known, key=lambda each: -each[1].mean)[:2]
-    apart, sd = gain.mean - other.mean, hypot(gain.half or 0.0, other.half or 0.0) / WIDTH
-    likely = NormalDist(0.0, sd).cdf(apart) if sd else 1.0 if apart else 0.5
+    (first, mean, sd), (second, other, spread) = best[:2]
+    apart, blur = abs(mean - other), hypot(sd, spread)
+    likely = NormalDist(0.0, blur).cdf(apart) if blur else 1.0 if apart else 0.5
     chance = "over 99%" if likely > 0.99 else f"{likely:.0%}"
-    return f"{clean(first, NAME)} gained more than {clean(second, NAME)}: {chance} likely"
+    return f"{clean(first, _RUN)} {what} {clean(second, _RUN)}: {chance} likely"
+
+
+def _certain(known: Mapping[str, Measured | None]) -> list[tuple[str, float, float]]:
+    """Names, means and standard deviations of what has an interval."""
+    return [
+        (name, value.mean, value.half / WIDTH)
+        for name, value in known.items()
+        if value is not None and value.half is not None
+    ]
 
 
 def chapters(laid: Laid) -> list[Chapter]:
@@ -87,7 +105,7 @@ def held(find: Find) -> str:
     parts = []
     for run, change in [*find.by.items()][:_HELD]:
         values = "" if change.code else f" {_value(change.was)} → {_value(change.now)}"
-        parts.append(f"{clean(run, NAME)}{values}")
+        parts.append(f"{clean(run, _RUN)}{values}")
     more = f" + {len(find.by) - _HELD} more" if len(find.by) > _HELD else ""
     code = " (the same code)" if find.way == "code" and find.same_code and len(find.by) > 1 else ""
     tried = f"; tried and not kept by {_listed(find.tried)}" if find.tried else ""
@@ -99,7 +117,7 @@ def _way(find: Find) -> str:
 
 
 def _listed(names: Iterable[str]) -> str:
-    some = [clean(one, NAME) for one in names]
+    some = [clean(one, _RUN) for one in names]
     return ", ".join(some[:_HELD]) + (f" + {len(some) - _HELD} more" if len(some) > _HELD else "")
 
 

@@ -70,6 +70,7 @@ class Story:
         about: int | None = None,
         thought: Thought = THOUGHT,
         knobs: dict[str, Knob] | None = None,
+        genome_hash: str = "",
     ) -> Candidate:
         number, tip = len(self.population.candidates) + 1, self.population.lineages[lineage].tip
         first = operator == "baseline"
@@ -81,7 +82,7 @@ class Story:
             commit=BASELINE if first else f"{number:040x}",
             parents=(HEAD,) if first else parents or (tip,),
             base=HEAD if first else tip,
-            genome_hash=f"hash{number}",
+            genome_hash=genome_hash or f"hash{number}",
             complexity=200,
             knobs={"DEPTH": 4, "MATRIX_LR": 0.04} if knobs is None else knobs,
             proposer=proposer,

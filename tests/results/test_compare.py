@@ -2,6 +2,7 @@ import io
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -14,6 +15,7 @@ from synthetic_runs import Story, lost, searched
 from population.records import Crashed, Finished, Knob, Started
 from results.compare import compare, comparison
 from results.comparing.code import changed_code
+from results.comparing.groves import groves
 from results.comparing.rows import read_rows
 from results.comparing.targets import at_hours, at_trial, reached, targets
 from results.comparing.told import told
@@ -34,7 +36,7 @@ def nothing(folder: Path, commit: str) -> None:
     """No genome is there."""
 
 
-def begun(name: str, **others: object) -> Story:
+def begun(name: str, **others: Any) -> Story:
     """A run that a results.tsv can stand beside, but for what is said otherwise."""
     story = Story(run=name)
     first = story.entries[0].event
@@ -46,9 +48,11 @@ def begun(name: str, **others: object) -> Story:
     return again
 
 
-def tuned(name: str, *values: float, **others: object) -> Story:
+def tuned(name: str, *values: float, genome_hash: str = "start", **others: Any) -> Story:
     """A run that found better values of MATRIX_LR, one after another; it began with 0.04."""
-    story = begun(name, **others).begins("cedar", "moss")
+    story = begun(name, **others).founds("cedar", "moss")
+    first = story.proposes("cedar", "the baseline", "baseline", genome_hash=genome_hash)
+    story.measures(first, 2.7344, "advance")
     score = 2.7344
     for value in values:
         score -= 0.01
@@ -114,7 +118,7 @@ def test_three_runs_and_an_autoresearch_results_tsv_are_laid_side_by_side(tmp_pa
     ],
 )
 def test_runs_that_cannot_be_compared_are_shown_apart_with_the_reason(
-    other: dict[str, object], reason: str, tmp_path: Path
+    other: dict[str, Any], reason: str, tmp_path: Path
 ) -> None:
     paths = saved(tmp_path, tuned("dawn", 0.06), tuned("dusk", 0.05), tuned("far", 0.05, **other))
     text = " ".join(printed(paths).split())
@@ -303,6 +307,27 @@ def test_failures_alone_are_laid_beside_successes(tmp_path: Path) -> None:
     story.tries("cedar", "the baseline", Crashed("NaN"), operator="baseline")
     text = printed([*saved(tmp_path, story, tuned("dawn", 0.06)), plain(tmp_path)])
     assert re.search(r"failed +– +– +– +–", text)
+
+
+def test_who_gained_more_is_told_with_its_odds_and_bests_are_compared_where_starts_differ(
+    tmp_path: Path,
+) -> None:
+    better, worse = tuned("dawn", 0.06, 0.07, 0.08, 0.09), tuned("dusk", 0.05)
+    text = printed(saved(tmp_path, worse, better))
+    assert "dawn gained more than dusk: over 99% likely; one run of each kind does not say" in text
+    other = tuned("noon", 0.06, 0.07, 0.08, genome_hash="another")
+    text = " ".join(printed(saved(tmp_path / "other", other, worse)).split())
+    assert "noon came to a better score than dusk: " in text and "began with different genomes" in text
+
+
+def test_trees_have_one_scale_of_scores_and_say_what_is_under_the_pointer(tmp_path: Path) -> None:
+    (laid,) = comparison(saved(tmp_path, searched(40), searched(60, seed=2)), nothing)
+    trees = groves(laid.group.sides)
+    drawn = [layer["encoding"] for tree in trees for layer in tree.spec["layer"] if "encoding" in layer]
+    scales = [encoding["y"]["scale"]["domain"] for encoding in drawn if "scale" in encoding.get("y", {})]
+    assert len(trees) == 2 and len(set(map(tuple, scales))) == 1 and len(scales) > 6
+    hints = [encoding["tooltip"] for encoding in drawn if "tooltip" in encoding]
+    assert len(hints) == 2 and {"field": "idea", "type": "nominal"} in hints[0]
 
 
 @pytest.mark.parametrize("width", [80, 140])
