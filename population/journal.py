@@ -6,6 +6,7 @@ mended: a journal is never guessed at.
 """
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -14,6 +15,7 @@ import msgspec
 
 from population.locks import Lock, take
 from population.records import Entry, Event
+from population.state import Population, apply
 from trainer.errors import BadInput
 
 _decoder = msgspec.json.Decoder(Entry)
@@ -35,6 +37,20 @@ def read(path: Path) -> list[Entry]:
         raise BadInput(
             f"cannot read the journal {path}: {error.strerror}; is the run's name right?"
         ) from error
+
+
+def folded(path: Path, entries: Iterable[Entry]) -> Population:
+    """The population that follows from the entries of the journal at `path`.
+
+    Raises JournalDamaged for one that reads well and cannot follow what came before.
+    """
+    population = Population()
+    for entry in entries:
+        try:
+            apply(population, entry)
+        except (AssertionError, LookupError, ValueError) as error:
+            raise _damaged(path, entry.number, f"one that cannot follow ({error})") from error
+    return population
 
 
 def is_held(path: Path) -> bool:
@@ -159,7 +175,7 @@ def _entries(path: Path, content: bytes) -> list[Entry]:
 def _entry(path: Path, number: int, line: bytes) -> Entry:
     try:
         entry = _decoder.decode(line)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise _damaged(path, number, str(error)) from error
     if entry.number != number:
         raise _damaged(path, number, f"found entry {entry.number}")

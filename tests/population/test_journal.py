@@ -56,7 +56,7 @@ with Journal.open(Path(sys.argv[1])): print("held", flush=True); sys.stdin.read(
 """
 
 
-@settings(max_examples=25)
+@settings(max_examples=25, deadline=None)
 @given(histories())
 def test_what_is_appended_is_read_back(tmp_path_factory: Factory, entries: list[Entry]) -> None:
     path = tmp_path_factory.mktemp("run") / "journal.jsonl"
@@ -65,6 +65,7 @@ def test_what_is_appended_is_read_back(tmp_path_factory: Factory, entries: list[
     assert appended == entries == read(path)
 
 
+@settings(deadline=None)
 @given(histories(max_events=8), st.data())
 def test_a_journal_cut_at_any_byte_reads_as_the_lines_that_were_whole(
     tmp_path_factory: Factory, entries: list[Entry], data: st.DataObject
