@@ -6,17 +6,19 @@ was built on would squeeze the rest into a line: they are drawn on a rail of the
 said of commits is what is known of them now, by all trials, not what was believed at the time.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from typing import Final, Literal, TypeAlias
 
 from msgspec import Struct
 
 from population.evidence import best, weigh
-from population.records import Candidate, Entry, Knob
+from population.records import Candidate, Entry
 from population.state import Population, Trial
+from results.changes import changed
 from results.expected import expected
-from results.moves import Move, Stay, stays
-from results.words import idea_of, standing
+from results.moves import Move, Stay, stays, strands
+from results.scale import Scale, scale
+from results.words import advanced, idea_of, standing
 from results.writing import clean
 from trainer.outcome import cause
 
@@ -24,22 +26,8 @@ Fate: TypeAlias = Literal["kept", "unproven", "dropped", "again", "failed", "los
 EdgeKind: TypeAlias = Literal["founded", "adopted", "merged", "again"]
 
 WIDTH: Final = 1.96  # standard deviations to either side, that 95% of a normal distribution lie within
-_IDEA, _CHANGED, _REASON = 240, 160, 200  # characters
-_ROOM: Final = 0.6  # of the span of what was built on: how much worse a score may be and still be in scale
-_SIGMAS: Final = 6.0  # least span, of one trial's noise
-_ABOVE: Final = 0.13  # of the span, taken by the rails
+_IDEA, _REASON = 240, 200  # characters
 _PAINT: Final[tuple[Fate, ...]] = ("lost", "running", "dropped", "failed", "again", "unproven", "kept")
-
-
-class Scale(Struct, frozen=True):
-    """Where things are drawn: scores from `low` to `high`, above them the two rails, if they are needed."""
-
-    low: float
-    high: float
-    beyond: float  # the rail of scores that are off the scale
-    failed: float  # the rail of trials without a score
-    top: float
-    any: bool  # whether there is a score at all; if not, the numbers mean nothing
 
 
 class Mark(Struct, frozen=True):
@@ -129,7 +117,7 @@ def drawing(population: Population, entries: Iterable[Entry]) -> Drawing:
 
 class _Rows:
     def __init__(self, population: Population, stays: Iterable[Stay]) -> None:
-        self.population = population
+        self.population, self.kept = population, advanced(population)
         self.last = max((t.number for t in population.trials.values() if t.outcome), default=0)
         self.stays = [drawn for stay in stays if (drawn := self._drawn(stay)).moves]
         self.evidence = weigh(population)
@@ -175,21 +163,9 @@ class _Rows:
         return score, WIDTH * self.evidence.sigma
 
     def _scale(self) -> Scale:
-        scores = [t.score for t in self.population.trials.values() if t.score is not None]
-        if not scores:
-            return Scale(0.0, 1.0, 1.1, 1.2, 1.3, False)
-        bands = {self._band(move.commit) for stay in self.stays for move in stay.moves} or {
-            (min(scores), 0.0)
-        }
-        means = {mean for mean, _ in bands}
-        span = max(max(means) - min(means), _SIGMAS * self.evidence.sigma, 1e-9, 1e-4 * abs(min(means)))
-        reach = max(means) + _ROOM * span  # as far as the scale goes up at most
-        high = max(y for y in [*scores, *means, *(mean + half for mean, half in bands)] if y <= reach)
-        low = min(*scores, *(mean - half for mean, half in bands), min(means) - 0.06 * span)
-        low, high = low - 0.08 * (high - low), high + 0.06 * (high - low)
-        aside = any(t.score is None or t.score > high for t in self.population.trials.values())
-        rails = _ABOVE * (high - low) * aside
-        return Scale(low, high, high + 0.3 * rails, high + 0.75 * rails, high + rails, True)
+        scores = [trial.score for trial in self.population.trials.values()]
+        bands = {self._band(move.commit) for stay in self.stays for move in stay.moves}
+        return scale(scores, bands, self.evidence.sigma)
 
     def _mark(self, trial: Trial) -> Mark:
         candidate, score = trial.candidate, trial.score
@@ -201,7 +177,7 @@ class _Rows:
             hours=self.hours[trial.number],
             y=self.scale.failed if score is None else self.scale.beyond if beyond else score,
             lineage=candidate.lineage,
-            fate=_fate(trial),
+            fate=_fate(trial, candidate.number in self.kept),
             beyond=beyond,
             status=standing(trial).replace("_", " "),
             verdict=trial.verdict,
@@ -285,53 +261,18 @@ class _Rows:
             yield Best(last, self.hours[last], lowest)
 
 
-def strands(lives: Mapping[str, tuple[int, int]]) -> dict[str, int]:
-    """A strand for each lineage, given its first and last trial.
-
-    One that ended leaves its strand to the next that is founded after it.
-    """
-    taken: dict[int, int] = {}  # strand -> trial up to which it is taken
-    found: dict[str, int] = {}
-    for lineage, (first, last) in lives.items():
-        free = (strand for strand, until in sorted(taken.items()) if until <= first)
-        strand = next(free, len(taken))
-        taken[strand], found[lineage] = last, strand
-    return found
-
-
-def changed(population: Population, candidate: Candidate) -> str:
-    """What a candidate changes of its base, in short: `DEPTH 4 → 5, code +3 lines`."""
-    number = population.commits.get(candidate.base)
-    if number is None or number == candidate.number:
-        return ""
-    base = population.candidates[number]
-    parts = [
-        f"{name} {_value(base.knobs.get(name))} → {_value(candidate.knobs.get(name))}"
-        for name in sorted(base.knobs.keys() | candidate.knobs.keys())
-        if base.knobs.get(name) != candidate.knobs.get(name)
-    ]
-    lines = candidate.complexity - base.complexity
-    parts += [f"code {lines:+d} line{'' if abs(lines) == 1 else 's'}"] * bool(lines)
-    return clean(", ".join(parts) or "code, constants as they were", _CHANGED)
-
-
-def _value(knob: Knob | None) -> str:
-    if knob is None:
-        return "–"
-    return f"{knob:.4g}" if isinstance(knob, float) else str(knob)
-
-
-def _fate(trial: Trial) -> Fate:
+def _fate(trial: Trial, kept: bool) -> Fate:
+    """`kept`: its candidate won its place, in this trial or when it was measured again."""
     if trial.lost is not None:
         return "lost"
     if trial.outcome is None:
         return "running"
     if trial.score is None:
         return "failed"
-    if trial.verdict == "advance":
-        return "kept"
     if trial.again:
         return "again"
+    if kept:
+        return "kept"
     return "unproven" if trial.verdict == "confirm" else "dropped"
 
 

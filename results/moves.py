@@ -3,7 +3,7 @@
 Folded from the journal beside the population, which knows only where lineages stand now.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from msgspec import Struct
@@ -71,3 +71,17 @@ def stays(entries: Iterable[Entry]) -> list[Stay]:
             case _:
                 pass
     return [Stay(name, tuple(walk.moves), walk.pruned) for name, walk in walks.items()]
+
+
+def strands(lives: Mapping[str, tuple[int, int]]) -> dict[str, int]:
+    """A strand for each lineage, given its first and last trial.
+
+    One that ended leaves its strand to the next that is founded after it.
+    """
+    taken: dict[int, int] = {}  # strand -> trial up to which it is taken
+    found: dict[str, int] = {}
+    for lineage, (first, last) in lives.items():
+        free = (strand for strand, until in sorted(taken.items()) if until <= first)
+        strand = next(free, len(taken))
+        taken[strand], found[lineage] = last, strand
+    return found

@@ -4,8 +4,10 @@ Both are drawn from one specification and derived from the journal alone; they c
 time, and are written aside and renamed.
 """
 
+import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Final
 
 import msgspec
 import vl_convert
@@ -13,28 +15,34 @@ import vl_convert
 from population.journal import read
 from population.records import Entry
 from population.state import Population
-from results.chart import bare, datasets, spec, theme
+from results.chart import bare, datasets, spec
+from results.look import theme
 from results.marks import drawing
 from results.page.document import document
 from results.page.names import inks
 from results.page.reproduce import Settings
 from results.page.steps import GenomeOf
 
-_WIDTH = 920  # pixels of the picture
+_PAGE: Final = "tree.html"
+_EVERY_S: Final = 20.0
+_WIDTH: Final = 920  # pixels of the picture
 
 
 def write_tree(folder: Path, population: Population, genome_of: GenomeOf) -> None:
     """Bring tree.html and tree.svg in the run's `folder` up to date; nothing before the first trial.
 
+    While a run goes on, what is a few seconds old is left as it is: drawing takes half a second, and the
+    device may be waiting.
+
     The lines of lineages come from the journal in the folder; without one only trials are drawn.
     `genome_of` gives the text of a commit's genome; what it said is remembered for the same function.
     """
-    if not population.trials:
+    if not population.trials or (population.ended is None and _fresh(folder / _PAGE)):
         return
     journal = folder / "journal.jsonl"
     entries = read(journal)[: population.entries] if journal.exists() else []
     page, picture = tree(population, entries, genome_of, read_settings(folder))
-    for name, content in (("tree.html", page), ("tree.svg", picture)):
+    for name, content in ((_PAGE, page), ("tree.svg", picture)):
         aside = folder / f".{name}.new"
         aside.write_text(content, encoding="utf-8")
         aside.replace(folder / name)
@@ -56,3 +64,7 @@ def read_settings(folder: Path) -> Settings | None:
     """What the run was asked for, or None where nobody wrote it down."""
     path = folder / "settings.json"
     return msgspec.json.decode(path.read_bytes(), type=dict) if path.exists() else None
+
+
+def _fresh(path: Path) -> bool:
+    return path.exists() and 0 <= time.time() - path.stat().st_mtime < _EVERY_S

@@ -98,7 +98,8 @@ def _belief(population: Population, claimed: Claim) -> str:
     if claimed.best == claimed.baseline:
         return f"There is no gain to believe in. {sigma}"
     clear = claimed.gain / claimed.sd if claimed.sd else float("inf")
-    by = f"{min(clear, 99):.1f} standard deviations from nothing"
+    by = f"{clear:.1f}" if clear < 10 else "more than 10"
+    by += " standard deviations from nothing"
     if not claimed.fresh:
         source = "Nobody measured the best again after it was chosen, so luck is taken off by estimate only"
     else:

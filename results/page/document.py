@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any, Final
 
 import msgspec
-import vl_convert
 
-from population.state import Population
-from results.chart import Look, Spec, by_hours, looks, theme
+from population.state import Lineage, Population
+from results.chart import Spec, by_hours
+from results.look import Look, looks, theme
 from results.marks import Drawing
 from results.page.answers import answers, headline
 from results.page.ledger import ledger
@@ -26,11 +26,11 @@ from results.page.places import places
 from results.page.ranks import ranks
 from results.page.reproduce import Settings
 from results.page.steps import GenomeOf, steps
+from results.page.vega import vega
 from results.ranking import rankings
 from results.writing import clean, count
 
 _HERE: Final = Path(__file__).parent
-_EXPORTS: Final = "window.vegaEmbed = vegaEmbed;"
 
 
 def document(
@@ -80,7 +80,9 @@ def document(
 
 def _figure(population: Population, drawn: Drawing) -> Safe:
     """The chart with its controls; what it shows is told beneath, for those who cannot see it too."""
-    chips = [_chip(population, lineage) for lineage in population.lineages if lineage in drawn.strands]
+    gone = [line for line in population.lineages.values() if line.pruned is not None]
+    lines = [*population.living, *reversed(gone)]
+    chips = [_chip(population, line) for line in lines if line.name in drawn.strands]
     return element(
         "section",
         element("h2", "The lineage tree"),
@@ -105,17 +107,16 @@ def _figure(population: Population, drawn: Drawing) -> Safe:
     )
 
 
-def _chip(population: Population, lineage: str) -> Safe:
-    line = population.lineages[lineage]
+def _chip(population: Population, line: Lineage) -> Safe:
     about = f"{clean(line.brief, 40)}, {clean(line.proposer, 40)}"
     ended = "" if line.pruned is None else " †"
     return element(
         "button",
-        clean(lineage, 24) + ended,
+        clean(line.name, 24) + ended,
         type="button",
-        class_=f"chip {ink(population, lineage)}",
+        class_=f"chip {ink(population, line.name)}",
         aria_pressed="false",
-        data_follow=lineage,
+        data_follow=line.name,
         data_about=about if line.pruned is None else f"{about}; pruned: {clean(line.pruned, 120)}",
         title=about,
     )
@@ -203,10 +204,9 @@ def _inert(data: object) -> str:
     return msgspec.json.encode(data).decode().replace("<", "\\u003c")
 
 
-@lru_cache(maxsize=1)
 def _scripts() -> tuple[str, str]:
     """Vega with all it needs, and the page's own script."""
-    return vl_convert.javascript_bundle(_EXPORTS), _file("script.js")
+    return vega(), _file("script.js")
 
 
 @lru_cache(maxsize=2)

@@ -5,8 +5,9 @@ from typing import Final
 
 from population.evidence import weigh
 from population.state import Population, Trial
+from results.changes import changed
 from results.expected import Expected, expected
-from results.marks import WIDTH, changed
+from results.marks import WIDTH
 from results.page.markup import Safe, element, joined
 from results.page.names import name
 from results.words import advanced, standing

@@ -102,7 +102,7 @@
     ring.style.top = `${at[1]}px`;
     card.hidden = false;
     const left = at[0] + 18 + card.offsetWidth > stage.clientWidth ? at[0] - 18 - card.offsetWidth : at[0] + 18;
-    card.style.left = `${Math.max(0, left)}px`;
+    card.style.left = `${Math.max(0, Math.min(left, stage.clientWidth - card.offsetWidth))}px`;
     card.style.top = `${Math.max(0, Math.min(at[1] - 20, stage.clientHeight - card.offsetHeight))}px`;
   }
   function hide() {
@@ -119,7 +119,7 @@
     const own = trials.filter((row) => row.lineage === followed);
     said.textContent = chip ? `Following ${followed}: ${chip.dataset.about}; ${own.length} trials, ${own.filter((row) => row.fate === "kept").length} kept.` : "";
     remember();
-    if (view) view.signal("followed", followed).runAsync();
+    if (view) view.signal("followed", followed).runAsync().then(() => { document.documentElement.dataset.followed = followed; });
   }
   function walk(step) {
     const rows = followed ? trials.filter((row) => row.lineage === followed) : trials;
@@ -127,16 +127,22 @@
     const at = rows.indexOf(shown);
     const next = step === Infinity ? rows.length - 1 : step === -Infinity ? 0 : at < 0 ? (step > 0 ? 0 : rows.length - 1) : at + step;
     const row = rows[Math.max(0, Math.min(rows.length - 1, next))];
-    show(row);
-    said.textContent = card.textContent && [...card.children].map((p) => p.textContent).join(". ");
+    const [low, high] = view.scale("x").domain();
+    if (row[by] < low || row[by] > high) reach(row[by] - (high - low) / 2, row[by] + (high - low) / 2, row);
+    else show(row);
+    said.textContent = [...card.children].map((p) => p.textContent).join(". ");
+  }
+  // Shows this stretch of trials or hours, and what is shown where it is then. The signals are those of the
+  // chart's selection named `zoom`, which takes both or none.
+  function reach(low, high, row) {
+    const across = low === null ? null : [low, high], up = low === null ? null : [...view.scale("y").domain()];
+    view.signal(`zoom_${by}`, across).signal("zoom_y", up).runAsync().then(() => row && show(row));
   }
   function zoom(way) {
-    const [low, high] = view.scale("x").domain(), [bottom, top] = view.scale("y").domain();
+    const [low, high] = view.scale("x").domain();
     const anchor = shown ? shown[by] : (low + high) / 2, factor = way === "in" ? 0.6 : 1 / 0.6;
-    const across = [anchor + (low - anchor) * factor, anchor + (high - anchor) * factor];
-    // The signals of the chart's selection named `zoom`; it takes both or none.
-    view.signal(`zoom_${by}`, way === "all" ? null : across).signal("zoom_y", way === "all" ? null : [bottom, top]);
-    view.runAsync().then(() => shown && show(shown));
+    if (way === "all") reach(null, null, shown);
+    else reach(anchor + (low - anchor) * factor, anchor + (high - anchor) * factor, shown);
   }
 
   function remember() {

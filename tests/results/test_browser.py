@@ -93,8 +93,9 @@ def test_following_a_lineage_dims_the_others_and_is_undone_by_the_same_button(
     page = opens(run)
     whole, chip = inked(page), page.locator("[data-follow=cedar]")
     chip.click()
-    page.wait_for_function("() => document.querySelector('#said').textContent.startsWith('Following cedar')")
-    assert chip.get_attribute("aria-pressed") == "true" and inked(page) < 0.8 * whole
+    page.wait_for_selector("html[data-followed=cedar]")
+    assert page.locator("#said").inner_text().startswith("Following cedar: default, mutate")
+    assert chip.get_attribute("aria-pressed") == "true" and inked(page) < 0.9 * whole
     assert page.locator(".steps > li.aside").count() > page.locator(".steps > li:not(.aside)").count() > 0
     chip.click()
     assert page.locator(".aside").count() == 0
@@ -137,6 +138,11 @@ def test_zooming_in_and_out_and_by_time(run: Path, opens: Opens) -> None:
     page.wait_for_function("(x) => Math.abs(window.placeOf(42)[0] - x) > 5", arg=before[0])
     page.locator("[data-zoom=all]").click()
     page.wait_for_function("(x) => Math.abs(window.placeOf(42)[0] - x) < 1", arg=before[0])
+    page.locator("#stage").focus()
+    for key in ("+", "+", "End"):
+        page.keyboard.press(key)
+    page.wait_for_function("() => document.querySelector('#card').textContent.startsWith('trial 100')")
+    page.wait_for_function("() => !document.querySelector('#ring').hidden")
     page.get_by_label("by time").check()
     page.wait_for_selector("html[data-drawn=hours]")
 

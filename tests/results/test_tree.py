@@ -2,9 +2,10 @@ from synthetic_runs import BASELINE, Story, lost, searched
 
 from population.evidence import best, weigh
 from population.records import Crashed, Founded, Pruned, Stopped
+from results.changes import changed
 from results.chart import bare, by_hours, datasets, spec
-from results.marks import Drawing, Mark, changed, drawing, strands
-from results.moves import stays
+from results.marks import Drawing, Mark, drawing
+from results.moves import stays, strands
 
 
 def drawn(story: Story) -> Drawing:
@@ -95,6 +96,7 @@ def test_a_confirmation_is_tied_to_what_it_confirms() -> None:
     (edge,) = drawn(story).edges
     assert (edge.kind, edge.trial, edge.trial2) == ("again", 2, 3)
     assert marks(story)[3].again_of == 2 and marks(story)[3].idea == "again: near"
+    assert (marks(story)[2].fate, marks(story)[3].fate) == ("kept", "again")
 
 
 def test_a_fork_leaves_from_what_it_was_founded_on_and_a_pruned_line_ends() -> None:
