@@ -25,9 +25,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeAlias
 
-import numpy as np
-import numpy.typing as npt
-
 from trainer.exam import load_prepare
 from trainer.process import bind_to, hide
 
@@ -36,7 +33,7 @@ GIVEN = struct.Struct("<qd")  # rows, and time.monotonic() of the first request
 CLOCK = struct.Struct("<d")
 ENDED = -1
 
-Rows: TypeAlias = npt.NDArray[Any]  # [n, ...]
+Rows: TypeAlias = Any  # numpy [n, ...]; the harness imports this module, and numpy is not its own
 Feed: TypeAlias = Callable[[int, int], Rows]  # of a start and a count
 
 
@@ -44,13 +41,12 @@ class Ring:
     """The last rows that were put into shared memory."""
 
     def __init__(self, memory: mmap.mmap, feed: Feed) -> None:
-        row = feed(0, 1)
-        self.places = len(memory) // row.nbytes
+        self._row_bytes = len(feed(0, 1).tobytes())
+        self.places = len(memory) // self._row_bytes
         if not self.places:
-            raise ValueError(f"a row takes {row.nbytes} bytes; the ring has {len(memory)}")
-        self._rows = np.frombuffer(memory, row.dtype, self.places * row[0].size).reshape(-1, *row.shape[1:])
-        self._rows[:] = 0  # so that the kernel has found the memory before the clock starts
-        self._feed = feed
+            raise ValueError(f"a row takes {self._row_bytes} bytes; the ring has {len(memory)}")
+        memory[:] = bytes(len(memory))  # so that the kernel has found the memory before the clock starts
+        self._memory, self._feed = memory, feed
         self._ahead: Rows | None = feed(0, self.places)  # nobody's before the clock
         self.given = 0
 
@@ -62,9 +58,14 @@ class Ring:
         rows = self._feed(self.given, room) if self._ahead is None else self._ahead
         self._ahead = None
         at = self.given % self.places
-        self._rows[at : at + room] = rows[: self.places - at]
-        self._rows[: max(0, at + room - self.places)] = rows[self.places - at :]
+        self._put(rows[: self.places - at], at)
+        self._put(rows[self.places - at :], 0)
         self.given += room
+
+    def _put(self, rows: Rows, at: int) -> None:
+        content = rows.tobytes()
+        begin = at * self._row_bytes
+        self._memory[begin : begin + len(content)] = content
 
 
 def serve(ring: Ring, candidate: socket.socket, harness: socket.socket, budget_s: float) -> None:

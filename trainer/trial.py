@@ -14,7 +14,6 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
 from contextlib import nullcontext, suppress
 from pathlib import Path
 
@@ -28,23 +27,12 @@ from trainer.log import Log, one_line
 from trainer.outcome import Completed, Crashed, Outcome, Progress, Refused, Report, TimedOut, Usage
 from trainer.process import hide
 from trainer.sandbox import Sandbox, confined, environment
-from trainer.submission import changed_at, digest
 from trainer.task import Task, told
-from trainer.telemetry import Clock, Step, parse
+from trainer.training import MOST_GRACE_S, Training
+from trainer.training import Watch as Watch
 from trainer.watch import Exit, run
 
-# The budget ends inside the process; the last step, the submission and the exit come after it.
-GRACE_FRACTION = 0.5
-LEAST_GRACE_S = 5.0
-MOST_GRACE_S = 30.0
 EXAM_S = 300.0
-# When a submission must be there: the last step has to end and the weights have to be written, in some 0.5 s,
-# and a busy machine must not cost an honest genome its score. A candidate can go on training for as long on
-# batches that it kept, which is why a long budget brings little more.
-LATE_S = 2.0
-LATE_FRACTION = 0.01
-
-Watch = Callable[[Progress], None]
 
 
 class Order(Struct, frozen=True):
@@ -75,9 +63,9 @@ def run_trial(order: Order, watch: Watch) -> Report:
     folder = _fresh(scratch / str(order.trial))
     try:
         with feeding(order.task, order.seed, scratch) if is_fed(order.task) else nullcontext() as feeder:
-            training = _Training(order.task, watch, folder / "submission", feeder)
+            training = Training(order.task, watch, folder / "submission", feeder)
             ended, failure = _train(order, folder, log, training, feeder)
-        usage = training.usage(started_at, ended)
+            usage = training.usage(started_at, ended)
         scratch.chmod(0o700)  # the candidate may have locked us out
         if failure is None:
             failure, exam_s = examine(order, scratch, folder / "submission", log, watch)
@@ -98,7 +86,7 @@ def clear_scratch(folder: Path) -> None:
 
 
 def _train(
-    order: Order, folder: Path, log: Path, training: "_Training", feeder: Feeding | None
+    order: Order, folder: Path, log: Path, training: Training, feeder: Feeding | None
 ) -> tuple[Exit, Outcome | None]:
     """Run train.py in `folder`; the outcome is None if there is something to examine."""
     submission = folder / "submission"
@@ -162,82 +150,6 @@ def examine(
         return Refused(one_line(reply.problem)), reply.exit.wall_s
     metrics = msgspec.json.decode(reply.result, type=dict[str, float])
     return Completed(metrics[task.metric], metrics), reply.exit.wall_s
-
-
-class _Training:
-    """Oversees a training process: which phase it is in, and how long that may last."""
-
-    def __init__(self, task: Task, watch: Watch, submission: Path, feeder: Feeding | None) -> None:
-        self._task = task
-        self._watch = watch
-        self._submission, self._feeder = submission, feeder
-        self._in_time: bytes | None = None  # the submission when the time for it was over
-        self._began = time.monotonic()
-        self._clock = None if task.startup_s is not None else self._began
-        self._step = Step()
-
-    @property
-    def phase(self) -> str:
-        return "startup" if self._clock is None else "training"
-
-    @property
-    def limit_s(self) -> float:
-        """Of the present phase."""
-        if self._clock is None and self._task.startup_s is not None:
-            return self._task.startup_s
-        budget_s = self._task.budget_s
-        return budget_s + min(max(budget_s * GRACE_FRACTION, LEAST_GRACE_S), MOST_GRACE_S)
-
-    def hear(self, line: bytes) -> None:
-        match parse(line):
-            case Clock() if self._clock is None and self._feeder is None:
-                self._clock = time.monotonic()
-            case Step() as step:
-                self._step = step
-
-    def left_s(self) -> float:
-        if self._feeder is not None:
-            self._clock = self._feeder.clock()
-            if self._in_time is None and self._beyond_s() > 0:
-                self._in_time = digest(self._submission)
-        return self.limit_s - self._elapsed_s()
-
-    def late_s(self) -> float | None:
-        """How long after the budget the submission was last changed, if that was too late."""
-        if self._in_time is None or self._in_time == digest(self._submission):
-            return None
-        # What is told, not what is judged: wall clocks jump.
-        after_s = self._beyond_s() - (time.time() - changed_at(self._submission))
-        return self._allowed_s + min(max(after_s, 0.0), self._beyond_s())
-
-    @property
-    def _allowed_s(self) -> float:
-        return max(LATE_S, LATE_FRACTION * self._task.budget_s)
-
-    def _beyond_s(self) -> float:
-        """Seconds since a submission had to be there; negative before that and without a clock."""
-        return -1.0 if self._clock is None else self._elapsed_s() - self._task.budget_s - self._allowed_s
-
-    def pulse(self) -> None:
-        elapsed_s = self._elapsed_s()
-        fraction = 0.0 if self._clock is None else min(1.0, elapsed_s / self._task.budget_s)
-        self._watch(
-            Progress(self.phase, elapsed_s, self.limit_s, fraction, self._step.loss, self._step.steps)
-        )
-
-    def usage(self, started_at: float, ended: Exit) -> Usage:
-        startup_s = ended.wall_s if self._clock is None else self._clock - self._began
-        return Usage(
-            started_at,
-            startup_s=startup_s,
-            training_s=max(0.0, ended.wall_s - startup_s),
-            peak_memory_mb=ended.peak_memory_mb,
-            steps=self._step.steps,
-            trained_tokens=self._step.tokens,
-        )
-
-    def _elapsed_s(self) -> float:
-        return time.monotonic() - (self._began if self._clock is None else self._clock)
 
 
 def _write_pair(order: Order, folder: Path) -> None:

@@ -237,7 +237,7 @@ IN_TIME = ("next(prepare.batches(1))", "prepare.submit(build_model())")
 def test_a_submission_that_comes_late_or_is_changed_late_is_refused(
     lab: Lab, monkeypatch: pytest.MonkeyPatch, does: tuple[str, ...]
 ) -> None:
-    monkeypatch.setattr("trainer.trial.LATE_S", 0.5)
+    monkeypatch.setattr("trainer.training.LATE_S", 0.5)
     outcome = lab.run(*does).outcome
     assert isinstance(outcome, Refused), outcome
     late_s = re.fullmatch(r"the submission came ([\d.]+) s after the budget ended", outcome.reason)
@@ -248,7 +248,7 @@ def test_a_submission_that_comes_late_or_is_changed_late_is_refused(
 def test_an_honest_trial_is_scored_and_may_end_later_than_its_submission(
     lab: Lab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("trainer.trial.LATE_S", 0.2)
+    monkeypatch.setattr("trainer.training.LATE_S", 0.2)
     report = lab.run("prepare.report(loss=6.2)", *IN_TIME, "time.sleep(2.5)")
     assert isinstance(report.outcome, Completed), report.outcome
     assert report.outcome.score == pytest.approx(4.5)  # a uniform guess among 512 tokens of two bytes

@@ -18,7 +18,8 @@ from trainer.log import HEAD, TAIL
 from trainer.outcome import Completed, Crashed, Progress, Refused, Report, TimedOut
 from trainer.task import Task, open_task
 from trainer.telemetry import Step, parse
-from trainer.trial import GRACE_FRACTION, Order, clear_scratch, examine, run_trial
+from trainer.training import GRACE_FRACTION
+from trainer.trial import Order, clear_scratch, examine, run_trial
 
 ROOT = Path(__file__).parents[2]
 HILL = ROOT / "benchmarks" / "tasks" / "hill"
@@ -74,7 +75,7 @@ class Lab:
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Half the budget is grace enough, however short it is."""
-    monkeypatch.setattr("trainer.trial.LEAST_GRACE_S", 0.0)
+    monkeypatch.setattr("trainer.training.LEAST_GRACE_S", 0.0)
 
 
 @pytest.fixture

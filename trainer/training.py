@@ -1,0 +1,107 @@
+"""A training under way: which phase it is in, how long that may last, whether its submission came in time.
+
+The budget ends inside the process; the last step, the submission and the exit come after it. There are two
+limits to that. Past the grace the process is killed. A fed training, whose clock is the harness's own, must
+have left its submission well before: what is there then is what counts.
+"""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from trainer.feeding import Feeding
+from trainer.outcome import Progress, Usage
+from trainer.submission import changed_at, digest
+from trainer.task import Task
+from trainer.telemetry import Clock, Step, parse
+from trainer.watch import Exit
+
+GRACE_FRACTION = 0.5
+LEAST_GRACE_S = 5.0
+MOST_GRACE_S = 30.0
+# The last step has to end and the weights have to be written, in some 0.5 s, and a busy machine must not cost
+# an honest genome its score. A candidate can go on training for as long on batches that it kept: a hundredth
+# of a long budget, but a fifth of the ten seconds on CPU, whose scores are to try things out.
+LATE_S = 2.0
+LATE_FRACTION = 0.01
+
+Watch = Callable[[Progress], None]
+
+
+class Training:
+    """Oversees a training process (`trainer.watch.Overseer`)."""
+
+    def __init__(self, task: Task, watch: Watch, submission: Path, feeder: Feeding | None) -> None:
+        self._task = task
+        self._watch = watch
+        self._submission, self._feeder = submission, feeder
+        self._in_time: bytes | None = None  # the submission when the time for it was over
+        self._began = time.monotonic()
+        self._clock = None if task.startup_s is not None else self._began
+        self._step = Step()
+
+    @property
+    def phase(self) -> str:
+        return "startup" if self._clock is None else "training"
+
+    @property
+    def limit_s(self) -> float:
+        """Of the present phase."""
+        if self._clock is None and self._task.startup_s is not None:
+            return self._task.startup_s
+        budget_s = self._task.budget_s
+        return budget_s + min(max(budget_s * GRACE_FRACTION, LEAST_GRACE_S), MOST_GRACE_S)
+
+    def hear(self, line: bytes) -> None:
+        match parse(line):
+            case Clock() if self._clock is None and self._feeder is None:
+                self._clock = time.monotonic()
+            case Step() as step:
+                self._step = step
+
+    def left_s(self) -> float:
+        if self._feeder is not None:
+            self._clock = self._feeder.clock()
+            if self._in_time is None and self._beyond_s() > 0:
+                self._in_time = digest(self._submission)
+        return self.limit_s - self._elapsed_s()
+
+    def late_s(self) -> float | None:
+        """How long after the budget the submission was last changed, if that was too late."""
+        if self._in_time is None or self._in_time == digest(self._submission):
+            return None
+        # What is told, not what is judged: wall clocks jump.
+        after_s = self._beyond_s() - (time.time() - changed_at(self._submission))
+        return self._allowed_s + min(max(after_s, 0.0), self._beyond_s())
+
+    @property
+    def _allowed_s(self) -> float:
+        return max(LATE_S, LATE_FRACTION * self._task.budget_s)
+
+    def _beyond_s(self) -> float:
+        """Seconds since a submission had to be there; negative before that and without a clock."""
+        return -1.0 if self._clock is None else self._elapsed_s() - self._task.budget_s - self._allowed_s
+
+    def pulse(self) -> None:
+        elapsed_s = self._elapsed_s()
+        fraction = 0.0 if self._clock is None else min(1.0, elapsed_s / self._task.budget_s)
+        self._watch(
+            Progress(self.phase, elapsed_s, self.limit_s, fraction, self._step.loss, self._step.steps)
+        )
+
+    def usage(self, started_at: float, ended: Exit) -> Usage:
+        """What it used. Must be asked while the feeder is still there."""
+        if self._feeder is not None:
+            self._clock = self._feeder.clock()
+        startup_s = ended.wall_s if self._clock is None else self._clock - self._began
+        return Usage(
+            started_at,
+            startup_s=startup_s,
+            training_s=max(0.0, ended.wall_s - startup_s),
+            peak_memory_mb=ended.peak_memory_mb,
+            steps=self._step.steps,
+            trained_tokens=self._step.tokens,
+        )
+
+    def _elapsed_s(self) -> float:
+        return time.monotonic() - (self._began if self._clock is None else self._clock)
