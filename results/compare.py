@@ -5,7 +5,7 @@ autoresearch run can be laid beside ours. What cannot be compared is shown apart
 printed, and written as `compare.html`, one file that needs no network.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Final, TypeAlias
@@ -13,8 +13,7 @@ from typing import Final, TypeAlias
 from msgspec import structs
 from rich.console import Console
 
-from population.journal import JournalDamaged, read
-from population.state import replay
+from population.journal import JournalDamaged, folded, read
 from results.comparing.laid import Laid, lay
 from results.comparing.page import page
 from results.comparing.rows import read_rows
@@ -36,8 +35,8 @@ def compare(sources: Sequence[Path], screen: Console, folder: Path, genome_of: G
     for damaged ones, which are named. Raises BadInput where there is nothing to read, or where what was named
     itself is damaged or has a broken line.
     """
-    paths, damaged = _found(sources)
-    laid = comparison(paths, genome_of)
+    found, damaged = _gathered(sources)
+    laid = _laid(found, genome_of)
     if damaged:
         screen.print(f"left out, since their journals are damaged: {', '.join(damaged)}")
     screen.print(told(laid))
@@ -48,51 +47,50 @@ def compare(sources: Sequence[Path], screen: Console, folder: Path, genome_of: G
     return written
 
 
-def comparison(paths: Sequence[Path], genome_of: GenomeOf) -> tuple[Laid, ...]:
-    """The groups of runs that can be compared, the largest first; `paths` are of runs and of results.tsv."""
-    found = [(path, side) for path in dict.fromkeys(paths) if (side := _side(path)) is not None]
+def comparison(sources: Sequence[Path], genome_of: GenomeOf) -> tuple[Laid, ...]:
+    """The groups of runs that can be compared, the largest first; sources and errors as in `compare`."""
+    found, _ = _gathered(sources)
+    return _laid(found, genome_of)
+
+
+def _laid(found: Mapping[Path, Side], genome_of: GenomeOf) -> tuple[Laid, ...]:
     if not found:
         raise BadInput("none of these runs has begun: there is nothing to compare")
-    names = _distinct([side.name for _, side in found])
-    sides = [structs.replace(side, name=name) for (_, side), name in zip(found, names, strict=True)]
-    folders = {name: path for (path, side), name in zip(found, names, strict=True) if side.population}
-    return lay(sides, {name: partial(genome_of, folder) for name, folder in folders.items()})
+    names = _distinct([side.name for side in found.values()])
+    named = dict(zip(names, found.items(), strict=True))
+    sides = [structs.replace(side, name=name) for name, (_, side) in named.items()]
+    ours = {name: path for name, (path, side) in named.items() if side.population is not None}
+    return lay(sides, {name: partial(genome_of, path) for name, path in ours.items()})
 
 
-def _found(sources: Sequence[Path]) -> tuple[list[Path], list[str]]:
-    """What sources stand for, and the names of damaged runs among those that nobody named."""
-    paths: list[Path] = []
+def _gathered(sources: Sequence[Path]) -> tuple[dict[Path, Side], list[str]]:
+    """All runs that have begun, by their paths, and the names of damaged ones that nobody named."""
+    found: dict[Path, Side] = {}
     damaged: list[str] = []
     for source in sources:
-        if source.is_file():
-            ours = source.name == "results.tsv" and (source.parent / _JOURNAL).exists()
-            paths.append(
-                source.parent if ours else source
-            )  # what we exported is known better from its journal
-        elif (source / _JOURNAL).exists():
-            paths.append(source)
-        else:
-            whole, broken = _runs(source)
-            paths += whole
-            damaged += broken
-    return paths, damaged
+        for path in _stands_for(source):
+            try:
+                side = _side(path)
+            except JournalDamaged:  # which says what to do when that run is named
+                if path.parent != source:
+                    raise
+                damaged.append(clean(path.name, 40))
+            else:
+                found |= {} if side is None else {path: side}
+    return found, damaged
 
 
-def _runs(folder: Path) -> tuple[list[Path], list[str]]:
-    """All runs in a folder, the oldest first, and the names of damaged ones."""
-    journals = sorted(folder.glob(f"*/{_JOURNAL}"), key=lambda path: path.stat().st_mtime)
+def _stands_for(source: Path) -> list[Path]:
+    """A run's folder, a results.tsv, or all runs in a folder, the oldest first."""
+    if source.is_file():
+        ours = source.name == "results.tsv" and (source.parent / _JOURNAL).exists()
+        return [source.parent if ours else source]  # what we exported is known better from its journal
+    if (source / _JOURNAL).exists():
+        return [source]
+    journals = sorted(source.glob(f"*/{_JOURNAL}"), key=lambda path: path.stat().st_mtime)
     if not journals:
-        raise BadInput(f"{folder} is neither a run nor a results.tsv, and holds no runs")
-    whole: list[Path] = []
-    damaged: list[str] = []
-    for journal in journals:
-        try:
-            read(journal)
-        except JournalDamaged:  # which says what to do when that run is named
-            damaged.append(clean(journal.parent.name, 40))
-        else:
-            whole.append(journal.parent)
-    return whole, damaged
+        raise BadInput(f"{source} is neither a run nor a results.tsv, and holds no runs")
+    return [path.parent for path in journals]
 
 
 def _side(path: Path) -> Side | None:
@@ -101,7 +99,7 @@ def _side(path: Path) -> Side | None:
         name = path.parent.resolve().name if path.stem == "results" else path.stem
         return side_of_rows(clean(name, 64) or "results", read_rows(path))
     entries = read(path / _JOURNAL)
-    population = replay(entries)
+    population = folded(path / _JOURNAL, entries)
     return None if population.started is None else side_of(population, entries)
 
 

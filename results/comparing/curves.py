@@ -5,8 +5,9 @@ from typing import Any, Final
 
 import altair as alt
 
-from results.chart import INKS, Spec
+from results.chart import Spec
 from results.comparing.sides import Side
+from results.look import INKS
 from results.writing import clean
 
 _HEIGHT: Final = 300  # pixels

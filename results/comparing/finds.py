@@ -45,7 +45,7 @@ class Change(Struct, frozen=True):
 
 
 class Find(Struct, frozen=True):
-    """A change that the bests of these runs have, and the other runs that tried it and did not keep it."""
+    """A change that the bests of some runs have, and other runs that tried it, but whose bests have not."""
 
     what: str
     way: str

@@ -12,22 +12,21 @@ from pathlib import Path
 from typing import Any, Final
 
 import msgspec
-import vl_convert
 
-from results.chart import theme
 from results.comparing.curves import curves, rows
 from results.comparing.groves import groves
 from results.comparing.laid import Laid
-from results.comparing.phrases import BESIDE, chapters, heading, notes
+from results.comparing.phrases import BESIDE, TOGETHER, chapters, heading, notes
 from results.comparing.tables import Grid, grids
+from results.look import theme
 from results.minds import ending, verdict
 from results.page.markup import Safe, element
 from results.page.names import ink_rules
+from results.page.vega import vega
 from results.ranking import Ranking, Standing
 from results.writing import clean, count, interval
 
 _HERE: Final = Path(__file__).parent
-_EXPORTS: Final = "window.vegaEmbed = vegaEmbed;"
 _RANKS: Final = 10  # rows of a ranking
 _VOID: Final = (
     '<meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">'
@@ -153,7 +152,7 @@ def _finds(laid: Laid) -> list[Safe]:
         grid = Grid(("what", "by whom"), chapter.lines, words=2)
         more = element("p", f"{chapter.more} more.", class_="note") if chapter.more else None
         parts.append(element("div", element("h3", chapter.title.capitalize()), _table(grid), more))
-    return parts
+    return [*parts, element("p", f"{TOGETHER.capitalize()}.", class_="note")] if parts else []
 
 
 def _policy() -> Safe:
@@ -179,7 +178,7 @@ def _inert(data: object) -> str:
 @lru_cache(maxsize=1)
 def _scripts() -> tuple[str, str]:
     """Vega with all it needs, and the page's own script."""
-    return vl_convert.javascript_bundle(_EXPORTS), (_HERE / "page.js").read_text(encoding="utf-8")
+    return vega(), (_HERE / "page.js").read_text(encoding="utf-8")
 
 
 def _style() -> str:

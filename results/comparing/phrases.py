@@ -15,6 +15,7 @@ from results.comparing.sides import WIDTH, Measured
 from results.writing import clean, count
 
 BESIDE: Final = "beside what all of the run gained then"  # what gains across runs are compared with
+TOGETHER: Final = "what moved together with something that helped is among it, whether or not it helped too"
 _FINDS: Final = 12  # of each kind that are told
 _HELD: Final = 4  # runs that are told of one find
 _RUN: Final = 30  # characters of a run's name
@@ -108,7 +109,7 @@ def held(find: Find) -> str:
         parts.append(f"{clean(run, _RUN)}{values}")
     more = f" + {len(find.by) - _HELD} more" if len(find.by) > _HELD else ""
     code = " (the same code)" if find.way == "code" and find.same_code and len(find.by) > 1 else ""
-    tried = f"; tried and not kept by {_listed(find.tried)}" if find.tried else ""
+    tried = f"; also tried by {_listed(find.tried)}" if find.tried else ""
     return ", ".join(parts) + more + code + tried
 
 

@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from results.comparing.laid import Laid
-from results.comparing.phrases import BESIDE, Chapter, chapters, heading, notes
+from results.comparing.phrases import BESIDE, TOGETHER, Chapter, chapters, heading, notes
 from results.comparing.tables import Grid, grids
 from results.comparing.trees import Trees
 from results.minds import ranked
@@ -32,8 +32,9 @@ def _group(laid: Laid) -> list[RenderableType]:
     for grid in rest:
         parts += [_table(grid), Text()]
     parts += ranked(laid.rankings, group.metric, BESIDE)
-    for chapter in chapters(laid):
-        parts += [_chapter(chapter), Text()]
+    if found := chapters(laid):
+        parts += [*(part for chapter in found for part in (_chapter(chapter), Text()))]
+        parts[-1:] = [Text(TOGETHER, "dim", overflow="fold"), Text()]
     return [*parts, Trees(group.sides)]
 
 

@@ -247,7 +247,8 @@ def test_what_a_run_tried_in_vain_is_told_beside_what_another_found(tmp_path: Pa
     deeper = dawn.proposes("moss", "deeper", knobs={"MATRIX_LR": 0.05, "DEPTH": 8})
     dawn.measures(deeper, 2.6, "advance")
     text = printed(saved(tmp_path, dawn, dusk))
-    assert re.search(r"DEPTH up +dawn 4 → 8; tried and not kept by dusk", text)
+    assert re.search(r"DEPTH up +dawn 4 → 8; also tried by dusk", text)
+    assert "what moved together with something that helped is among it" in text
 
 
 def test_whose_ideas_gained_is_told_across_runs(tmp_path: Path) -> None:
@@ -278,8 +279,13 @@ def test_all_runs_of_a_folder_are_compared_but_for_damaged_ones(tmp_path: Path) 
         (runs / path.name).parent.mkdir(exist_ok=True)
         path.rename(runs / path.name)
     (runs / "gone" / "journal.jsonl").write_text("not a journal\n")
+    lines = (runs / "dusk" / "journal.jsonl").read_text().splitlines(keepends=True)
+    odd = lines[-2].replace(f'"number":{len(lines) - 1},', f'"number":{len(lines) + 1},')  # judged twice
+    (runs / "odd").mkdir()
+    (runs / "odd" / "journal.jsonl").write_text("".join([*lines, odd]))
     text = compared([runs], tmp_path)
-    assert "left out, since their journals are damaged: gone" in text and "2 runs: " in text
+    assert re.search(r"left out, since their journals are damaged: (gone, odd|odd, gone)\n", text)
+    assert "2 runs: " in text
     with pytest.raises(BadInput, match="line 1"):
         compared([runs / "gone"], tmp_path)
 
