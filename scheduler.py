@@ -5,34 +5,26 @@ codes: 0 done, 2 bad use with one clear line, 1 anything else.
 """
 
 import errno
-import os
 import signal
 import sys
-import time
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
-from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 from cyclopts import App, CycloptsError, Parameter
 
 from population import evidence, genome, runs, submission
-from population.branches import Branches
-from population.hearing.answers import Form
+from population.beginning import ROOT, RUNS, Asked, begun, checked, checks, resumed
 from population.inbox import Inbox
 from population.journal import read
 from population.locks import hold_device
-from population.minds import dealt, mind, named, ready
-from population.names import SUBMIT, reads
+from population.minds import mind
 from population.opening import opened
-from population.plumbing import main_worktree
-from population.policy import PolicyName
 from population.promoting import Checkout
 from population.search import MachineFailed
 from population.state import Population, replay
-from results.exports import write_exports
 from results.checkup import following, lines, verdict
+from results.exports import write_exports
 from results.listing import listing
 from results.merge_message import merge_message
 from results.report import report
@@ -43,58 +35,8 @@ from trainer.doctor.checkup import checkup
 from trainer.doctor.finding import exit_code
 from trainer.doctor.smoke import smoke as smoke_trial
 from trainer.errors import BadInput
-from trainer.hardware import Machine, detect, sizing
-from trainer.preflight import Preflight
-from trainer.proof import proof
-from trainer.sandbox import MEMORY_FRACTION, Sandbox, hide
-from trainer.task import Task, genome_path, open_task
-
-ROOT = Path(__file__).resolve().parent
-RUNS = Path(os.environ.get("LINEAGES_RUNS") or main_worktree(ROOT) / "results" / "runs").resolve()
-UNSAID = Parameter(show_default=False)  # the help says it in words
-SEVERAL = Parameter(show_default=False, consume_multiple=True)
-CPU_TRIALS = 16  # a run on CPU ends by itself after so many
-
-
-@dataclass(frozen=True, kw_only=True)
-class Asked:
-    """What the command line asks for."""
-
-    lineages: int = 4
-    "How many lines of research compete."
-    program: Annotated[tuple[Path, ...], SEVERAL] = ()
-    "Briefs, dealt to the lineages in turn; a folder stands for its .md files. [default: the task's own]"
-    proposer: Annotated[tuple[str, ...], SEVERAL] = ()
-    "Where ideas come from, dealt likewise: mutate, llm, agent or submit. [default: mutate, or what is given]"
-    model: Annotated[tuple[str, ...], SEVERAL] = ()
-    "Language models by litellm's names, dealt to the lineages of proposer llm."
-    answers: Form = "edits"
-    "What models are asked for: edits of the code, or knobs to set (for small and for fast models)."
-    agent: Annotated[tuple[str, ...], SEVERAL] = ()
-    "Commands of coding agents such as 'claude -p {prompt}', dealt to the lineages of proposer agent."
-    policy: PolicyName = "promise"
-    "Who gets the GPU, and what advances."
-    trials: int | None = None
-    "End after so many uses of the GPU. [default: 16 on CPU, none on a GPU]"
-    hours: float | None = None
-    "Begin no trial that would not be over after so many hours of this session."
-    max_cost: float | None = None
-    "Dollars that models may take in all; what they thought of by then is still tried."
-    budget: float | None = None
-    "Seconds of training a trial. [default: the task's own]"
-    seed: int = 0
-    "Seed of every random choice of the run."
-    name: str | None = None
-    "The run's name. [default: month, day and time]"
-    resume: str | None = None
-    "Go on with this run; only --trials, --hours and --max-cost can be set anew."
-    task: Annotated[Path, UNSAID] = ROOT
-    "A folder with train.py, prepare.py and program.md. [default: this repository]"
-    device: Literal["auto", "cpu", "cuda"] = "auto"
-    "Where trials run."
-    sandbox: Sandbox = "auto"
-    "`off` runs candidates without the kernel's walls around them, where it has none or they are in the way."
-
+from trainer.hardware import detect
+from trainer.sandbox import hide
 
 app = App(
     name="scheduler.py",
@@ -226,110 +168,6 @@ def doctor(*, smoke: bool = False) -> int:
     return exit_code(found)
 
 
-def begun(asked: Asked, machine: Machine) -> tuple[runs.RunFolder, runs.Settings]:
-    """Make a new run: everything it will ever need is pinned in its settings."""
-    name = asked.name or runs.free_name(RUNS, datetime.now())
-    folder = runs.new_folder(RUNS, name)
-    briefs, agents = runs.read_briefs(asked.program), named(asked.agent)
-    proposers = dealt(asked.proposer, asked.model, agents)
-    ready(proposers, agents, str(asked.task), folder.path)
-    affordable(asked)
-    task = open_task(asked.task, machine.device, asked.budget)
-    branches = Branches.open(asked.task, name, folder.path, genome_path(asked.task))
-    if branches.used():
-        raise BadInput(f"branches of an earlier run {name} are still there: choose another --name")
-    if branches.dirty_genome():
-        console().print(f"{branches.genome} has unsaved changes: the run starts from the committed file")
-    now, open_ended = time.time(), asked.trials is None and asked.hours is None
-    settings = runs.Settings(
-        run=name,
-        created_at=now,
-        task=task,
-        briefs=briefs or runs.read_briefs([asked.task / "program.md"]),
-        proposers=proposers,
-        lineages=asked.lineages,
-        policy=asked.policy,
-        seed=asked.seed,
-        trials=CPU_TRIALS if open_ended and machine.device == "cpu" else asked.trials,
-        hours=asked.hours,
-        head=branches.head(),
-        baseline=sized(branches, task, machine, now),
-        agents=agents,
-        answers=asked.answers,
-        max_cost=asked.max_cost,
-        sandbox=asked.sandbox,
-    )
-    confinable(settings)
-    runs.save(folder, settings)
-    return folder, settings
-
-
-def resumed(asked: Asked, name: str) -> tuple[runs.RunFolder, runs.Settings]:
-    """Find a run again, with its limits set anew if that was asked for."""
-    limits = ("trials", "hours", "max_cost")
-    fixed = [f.name for f in fields(Asked) if f.name not in ("resume", *limits)]
-    if changed := [f"--{f}" for f in fixed if getattr(asked, f) != getattr(Asked(), f)]:
-        can = ", ".join(f"--{limit.replace('_', '-')}" for limit in limits)
-        raise BadInput(f"{', '.join(changed)} cannot change in a resumed run; only {can} can")
-    folder = runs.find(RUNS, name)
-    settings = runs.resumed(runs.load(folder), asked.trials, asked.hours, asked.max_cost)
-    ready(settings.proposers, settings.agents, settings.task.folder, folder.path)
-    confinable(settings)
-    return folder, settings
-
-
-def affordable(asked: Asked) -> None:
-    """Raise BadInput for a limit of cost on a model whose price nobody knows."""
-    if asked.max_cost is None:
-        return
-    from population.proposers.models import priced
-
-    if unknown := [model for model in asked.model if not priced(model)]:
-        raise BadInput(
-            f"--max-cost: litellm knows no price of {', '.join(unknown)}, so nothing would be counted"
-        )
-
-
-def confinable(settings: runs.Settings) -> None:
-    """Raise BadInput where strangers' code would run without walls and nobody said aloud that it may."""
-    if settings.sandbox == "off":
-        print("--sandbox off: candidates may read, change and send what you can", file=sys.stderr)
-        return
-    proven = proof()
-    for line in proven.lines():
-        print(line, file=sys.stderr)
-    strangers = any(reads(proposer) or proposer == SUBMIT for proposer in settings.proposers)
-    if strangers and not proven.holds:
-        raise BadInput(
-            "the sandbox does not hold on this machine, and models and agents write code that nobody has "
-            "read; mend that, or say --sandbox off"
-        )
-
-
-def checked(folder: runs.RunFolder, settings: runs.Settings) -> runs.Settings:
-    """A resumed run goes on with the very exam it began with, or not at all."""
-    task = settings.task
-    now = open_task(Path(task.folder), task.device, task.budget_s, task.profile or None)
-    if now.exam_hash != task.exam_hash:
-        raise BadInput(
-            f"{task.folder}: prepare.py or its data changed since run {settings.run} began, so new scores "
-            "could not be compared with old ones; restore them, or start a new run"
-        )
-    runs.save(folder, settings)
-    return settings
-
-
-def sized(branches: Branches, task: Task, machine: Machine, at: float) -> str:
-    """Commit the genome as checked out, its constants sized to the machine if it is this repository's own."""
-    head = branches.head()
-    text = branches.text(head)
-    constants = sizing(task.profile, machine) if Path(task.folder) == ROOT else {}
-    known = genome.knobs(text)
-    constants = {name: value for name, value in constants.items() if name in known and known[name] != value}
-    message = f"Size the first genome for {task.profile}" if constants else f"Baseline of {branches.run}"
-    return branches.commit(genome.rewrite(text, constants), (head,), message, at)
-
-
 def go(folder: runs.RunFolder, settings: runs.Settings) -> int:
     """Search with actors until the run ends, on this terminal. Returns the exit code."""
     from population.cluster import Cluster  # Ray takes a second to import, and only a search needs it
@@ -355,14 +193,6 @@ def go(folder: runs.RunFolder, settings: runs.Settings) -> int:
             search.export()
     screen.print(report(search.population, folder.path))
     return 0 if search.population.baseline_score is not None else 1
-
-
-def checks(folder: runs.RunFolder, settings: runs.Settings) -> Preflight:
-    """What a candidate goes through before it may use the device."""
-    machine = detect(settings.task.device)  # type: ignore[arg-type]
-    on_card = settings.task.device == "cuda"
-    memory_mb = machine.gpu_memory_mib if on_card else machine.memory_mib * MEMORY_FRACTION
-    return Preflight(settings.task, str(folder.scratch), memory_mb, settings.sandbox)
 
 
 def main(arguments: Sequence[str]) -> int:
