@@ -14,7 +14,7 @@ from typing import Annotated
 from cyclopts import App, CycloptsError, Parameter
 
 from population import evidence, genome, runs, submission
-from population.beginning import ROOT, RUNS, Asked, begun, checked, checks, resumed
+from population.beginning import ROOT, RUNS, USUAL, Asked, begun, checked, checks, resumed
 from population.inbox import Inbox
 from population.journal import read
 from population.locks import hold_device
@@ -48,7 +48,7 @@ app = App(
 
 @app.command(name="run")
 @app.default
-def search(asked: Annotated[Asked, Parameter(name="*")] = Asked()) -> int:
+def search(asked: Annotated[Asked, Parameter(name="*")] = USUAL) -> int:
     """Search for a better train.py with several lineages that compete for one GPU."""
     for option in ("lineages", "trials", "hours", "budget", "max_cost"):
         value = getattr(asked, option)

@@ -76,6 +76,9 @@ class Asked:
     "`off` runs candidates without the kernel's walls around them, where it has none or they are in the way."
 
 
+USUAL = Asked()
+
+
 def begun(asked: Asked, machine: Machine) -> tuple[runs.RunFolder, runs.Settings]:
     """Make a new run: everything it will ever need is pinned in its settings."""
     name = asked.name or runs.free_name(RUNS, datetime.now())
@@ -89,9 +92,7 @@ def begun(asked: Asked, machine: Machine) -> tuple[runs.RunFolder, runs.Settings
     if branches.used():
         raise BadInput(f"branches of an earlier run {name} are still there: choose another --name")
     if branches.dirty_genome():
-        print(
-            f"{branches.genome} has unsaved changes: the run starts from the committed file", file=sys.stderr
-        )
+        print(f"{branches.genome} has unsaved changes, and the run starts without them", file=sys.stderr)
     now, open_ended = time.time(), asked.trials is None and asked.hours is None
     settings = runs.Settings(
         run=name,
@@ -119,7 +120,7 @@ def begun(asked: Asked, machine: Machine) -> tuple[runs.RunFolder, runs.Settings
 def resumed(asked: Asked, name: str) -> tuple[runs.RunFolder, runs.Settings]:
     """Find a run again, with its limits set anew if that was asked for."""
     fixed = [f.name for f in fields(Asked) if f.name not in ("resume", *_LIMITS)]
-    if changed := [f"--{f}" for f in fixed if getattr(asked, f) != getattr(Asked(), f)]:
+    if changed := [f"--{f}" for f in fixed if getattr(asked, f) != getattr(USUAL, f)]:
         can = ", ".join(f"--{limit.replace('_', '-')}" for limit in _LIMITS)
         raise BadInput(f"{', '.join(changed)} cannot change in a resumed run; only {can} can")
     folder = runs.find(RUNS, name)

@@ -122,6 +122,14 @@ class Plumbing:
         why = next((line for line in said if line.startswith("fatal:")), " ".join(said))
         return f"git {word} failed in {self.folder}: {why}{_unwritable(self._common)}"
 
+    def as_user(self, *words: str) -> None:
+        """Run `git WORDS` as the user would: their name, their settings, their hooks. Raises BadInput."""
+        try:
+            self._git.execute([self._begin[0], *words])
+        except GitCommandError as error:
+            said = " ".join(str(error.stderr).removeprefix("\n  stderr: ").strip("'\n ").split())
+            raise BadInput(f"git {words[0]} failed in {self.folder}: {said}") from error
+
     def exists(self, name: str) -> bool:
         return self.objects([name])[0] is not None
 
