@@ -37,12 +37,6 @@ def curves(sides: Sequence[Side]) -> dict[str, Spec]:
     }
 
 
-def inks(names: Sequence[str]) -> dict[str, str]:
-    """A colour for each run."""
-    colours = list(INKS.values())
-    return {name: colours[place % len(colours)] for place, name in enumerate(names)}
-
-
 def _row(side: Side, trials: int, gpu_s: float, score: float) -> dict[str, Any]:
     return {"run": side.name, "trials": trials, "hours": round(gpu_s / _HOUR_S, 5), "score": score}
 
@@ -56,41 +50,42 @@ def _bounds(side: Side) -> dict[str, float]:
 
 
 def _curve(sides: Sequence[Side], field: str, title: str) -> Spec:
-    names = [side.name for side in sides]
-    colours = inks(names)
-    dashes = [_DASHES[place // len(INKS) % len(_DASHES)] for place in range(len(names))]
-    metric = clean(sides[0].setting.metric, 30) if sides else "score"
-    x = alt.X(f"{field}:Q", axis=alt.Axis(title=title, grid=False), scale=alt.Scale(nice=False, zero=True))
+    metric = clean(sides[0].setting.metric, 30)
     scale = alt.Scale(domain=_domain(sides), nice=False, zero=False, clamp=True)
+    x = alt.X(f"{field}:Q", axis=alt.Axis(title=title, grid=False), scale=alt.Scale(nice=False, zero=True))
     y = alt.Y("score:Q", axis=alt.Axis(title=f"best {metric} (lower is better)"), scale=scale)
-    legend = alt.Legend(
-        title=None, orient="top", symbolType="stroke", columns=3
-    )  # one for both, or Vega warns
-    colour = alt.Color("run:N", scale=alt.Scale(domain=names, range=list(colours.values())), legend=legend)
-    dash = alt.StrokeDash("run:N", scale=alt.Scale(domain=names, range=dashes), legend=legend)
-    tips = [
-        alt.Tooltip("run:N"),
-        *(alt.Tooltip(f"{name}:Q", format=".6g") for name in ("trials", "hours", "score")),
-    ]
-    lines = _data("curves").mark_line(interpolate="step-after", strokeWidth=2)
-    ends = _data("ends").transform_filter("isValid(datum.low)")
+    colour, dash = _told_apart([side.name for side in sides])
+    hints = [alt.Tooltip(f"{name}:Q", format=".6g") for name in ("trials", "hours", "score")]
+    steps, ends = _data("curves"), _data("ends").transform_filter("isValid(datum.low)")
+    bar = ends.mark_rule(strokeWidth=2, opacity=0.7)
+    middle = ends.mark_tick(orient="horizontal", thickness=3, size=12)
     chart = alt.layer(
-        lines.encode(x, y, colour, dash),
-        _data("curves").mark_point(size=28, filled=True, opacity=0.9).encode(x, y, colour, tooltip=tips),
-        ends.mark_rule(strokeWidth=2, opacity=0.7).encode(
-            x, alt.Y("low:Q", scale=scale), alt.Y2("high:Q"), colour
+        steps.mark_line(interpolate="step-after", strokeWidth=2).encode(x, y, colour, dash),
+        steps.mark_point(size=28, filled=True, opacity=0.9).encode(
+            x, y, colour, tooltip=[alt.Tooltip("run:N"), *hints]
         ),
-        ends.mark_tick(orient="horizontal", thickness=3, size=12).encode(
-            x, alt.Y("mean:Q", scale=scale), colour
-        ),
-    )
-    whole: Spec = chart.properties(
+        bar.encode(x, alt.Y("low:Q", scale=scale), alt.Y2("high:Q"), colour),
+        middle.encode(x, alt.Y("mean:Q", scale=scale), colour),
+    ).properties(
         width="container",
         height=_HEIGHT,
         autosize=alt.AutoSizeParams(type="fit-x", contains="padding"),
-        description=f"Best score so far of {len(names)} runs against {title}.",
-    ).to_dict(validate=False)  # its parts were validated as they were made
+        description=f"Best score so far of {len(sides)} runs against {title}.",
+    )
+    whole: Spec = chart.to_dict(validate=False)  # its parts were validated as they were made
     return whole
+
+
+def _told_apart(names: list[str]) -> tuple[alt.Color, alt.StrokeDash]:
+    """A colour for each run, and dashes where there are more runs than colours."""
+    inks = list(INKS.values())
+    colours = [inks[place % len(inks)] for place in range(len(names))]
+    dashes = [_DASHES[place // len(inks) % len(_DASHES)] for place in range(len(names))]
+    legend = alt.Legend(title=None, orient="top", symbolType="stroke", columns=3)  # one, or Vega warns
+    return (
+        alt.Color("run:N", scale=alt.Scale(domain=names, range=colours), legend=legend),
+        alt.StrokeDash("run:N", scale=alt.Scale(domain=names, range=dashes), legend=legend),
+    )
 
 
 def _domain(sides: Sequence[Side]) -> list[float]:

@@ -12,6 +12,7 @@ from results.page.markup import Safe, joined
 from results.page.names import inks, name
 
 _TREES: Final = 8  # that are drawn; a page with more would be slow to open
+_BELOW: Final = 0.05  # of the scale, free below the best, which has its name there
 _DRAWN: Final = ("y", "look")  # of a trial, to draw it
 _SHOWN: Final = ("trial", "score", "status", "verdict", "lineage", "idea", "changed")  # under the pointer
 
@@ -31,7 +32,8 @@ def groves(sides: Sequence[Side]) -> list[Grove]:
     drawings = [drawing(side.population, side.entries) for side in ours if side.population is not None]
     if not drawings:
         return []
-    domain = [min(one.scale.low for one in drawings), max(one.scale.top for one in drawings)]
+    low, top = min(one.scale.low for one in drawings), max(one.scale.top for one in drawings)
+    domain = [low - _BELOW * (top - low), top]
     return [_grove(side, drawn, domain) for side, drawn in zip(ours, drawings, strict=True)]
 
 

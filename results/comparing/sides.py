@@ -79,19 +79,14 @@ def side_of(population: Population, entries: Sequence[Entry]) -> Side:
     """A run that has begun; `entries` are its journal."""
     run, claimed = population.run, claim(population)
     done = [trial for trial in population.trials.values() if trial.outcome is not None]
-    baseline = population.baseline_score
     return Side(
         name=clean(run.run, 64),
         setting=Setting(run.metric, run.budget_s, run.profile, run.device, run.exam_hash),
         policy=run.policy,
         lineages=len(population.lineages),
-        baseline=Measured(claimed.baseline.mean, WIDTH * claimed.baseline.sd)
-        if claimed
-        else None
-        if baseline is None
-        else Measured(baseline),
-        best=Measured(claimed.best.mean, WIDTH * claimed.best.sd) if claimed else None,
-        gain=Measured(claimed.gain, WIDTH * claimed.sd) if claimed else None,
+        baseline=_measured(claimed.baseline.mean, claimed.baseline.sd) if claimed else _single(population),
+        best=_measured(claimed.best.mean, claimed.best.sd) if claimed else None,
+        gain=_measured(claimed.gain, claimed.sd) if claimed else None,
         fresh=claimed.fresh if claimed else 0,
         trials=len(done),
         kept=len(advanced(population) - _first(population)),
@@ -134,6 +129,16 @@ def side_of_rows(name: str, rows: tuple[Row, ...]) -> Side:
 def gpu_s(usage: Usage | None) -> float:
     """For how long a trial had the device."""
     return usage.startup_s + usage.training_s + usage.exam_s if usage else 0.0
+
+
+def _measured(mean: float, sd: float) -> Measured:
+    return Measured(mean, WIDTH * sd)
+
+
+def _single(population: Population) -> Measured | None:
+    """The baseline before it is judged."""
+    score = population.baseline_score
+    return None if score is None else Measured(score)
 
 
 def _first(population: Population) -> set[int]:
