@@ -40,7 +40,9 @@ def notes(laid: Laid) -> list[str]:
     if best := odds(laid):
         said += [f"{best}; one run of each kind does not say that the next would be, too"]
     if any(side.population is not None for side in sides):
-        said += ["± is 95%; what the best was after a trial is told by what is known now"]
+        model = any(side.population is not None and side.best and not side.fresh for side in sides)
+        rests = ", by a model of luck where the best was not measured again" if model else ""
+        said += [f"± is 95%{rests}; what was best after a trial is told by what is known now"]
     if words := [side.name for side in sides if side.population is None]:
         assumed = (
             "single scores without intervals; by assumption 5 minutes a trial, with no start-up and exam"

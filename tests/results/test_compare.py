@@ -100,6 +100,7 @@ def test_three_runs_and_an_autoresearch_results_tsv_are_laid_side_by_side(tmp_pa
     text = printed([*saved(tmp_path, *stories), plain(tmp_path)])
     assert "4 runs: val_bpb after 300 s, profile h100 on cuda" in text and "shown apart" not in text
     assert re.search(r"plain +2\.7344 +2\.7000 +0\.0344 +–", text)
+    assert "by a model of luck where the best was not measured again" in text
     assert "plain: single scores without intervals; by assumption 5 minutes a trial" in text
     assert re.search(r"MATRIX_LR up +dawn 0.04 → 0.08, dusk 0.04 → 0.05, plain 0.04 → 0.07", text)
     assert re.search(r"MATRIX_LR down +noon 0.04 → 0.02", text)
