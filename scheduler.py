@@ -15,6 +15,7 @@ from cyclopts import App, CycloptsError, Parameter
 
 from population import evidence, genome, runs, submission
 from population.beginning import ROOT, RUNS, USUAL, Asked, begun, checked, checks, resumed
+from population.branches import Branches
 from population.inbox import Inbox
 from population.journal import read
 from population.locks import hold_device
@@ -37,6 +38,7 @@ from trainer.doctor.smoke import smoke as smoke_trial
 from trainer.errors import BadInput
 from trainer.hardware import detect
 from trainer.sandbox import hide
+from trainer.task import genome_path
 
 app = App(
     name="scheduler.py",
@@ -73,6 +75,34 @@ def show(run: str | None = None) -> int:
     population = replay(read(folder.journal)) if folder.journal.exists() else Population()
     console().print(report(population, folder.path))
     return 0
+
+
+@app.command
+def compare(*run: str) -> int:
+    """Lay runs side by side, autoresearch's results.tsv among them; without RUN, all there are.
+
+    Parameters
+    ----------
+    run
+        Names of runs, or paths of results.tsv files.
+    """
+    from results.compare import compare as laid  # charts take a moment to import
+
+    sources = [Path(name) if Path(name).is_file() else runs.find(RUNS, name).path for name in run] or [RUNS]
+    RUNS.mkdir(parents=True, exist_ok=True)
+    screen = console()
+    screen.print(f"\n{laid(sources, screen, RUNS, genome_of)}", soft_wrap=True)
+    return 0
+
+
+def genome_of(folder: Path, commit: str) -> str | None:
+    """The genome at a commit of the run in `folder`; None if its repository is gone."""
+    try:
+        settings = runs.load(runs.RunFolder(folder))
+        task = Path(settings.task.folder)
+        return Branches.open(task, settings.run, folder, genome_path(task)).text(commit)
+    except BadInput:
+        return None
 
 
 @app.command

@@ -13,7 +13,8 @@ PURE = [
 PURE_FOLDERS = ["hearing", "knobs", "promising", "structure", "telling", "weighing"]
 IMPURE = {"os", "subprocess", "time", "logging", "ray", "git", "torch", "pathlib", "socket", "threading"}
 READ_BY_RESULTS = {
-    f"population.{name}" for name in ("records", "state", "journal", "evidence", "claim", "names")
+    f"population.{name}"
+    for name in ("records", "state", "journal", "evidence", "claim", "names", "structure")
 }
 
 
