@@ -114,9 +114,10 @@ class _Layers:
     def __init__(self, drawing: Drawing, inks: dict[str, str]) -> None:
         self.drawing, scale = drawing, drawing.scale
         right = max(drawing.last * (1 + _AIR), drawing.last + 0.5, 2.0)
+        whole = "datum.value % 1 ? '' : format(datum.value, 'd')"
         self.x = alt.X(
             "trial:Q",
-            axis=alt.Axis(title="trial", labelExpr="datum.value % 1 ? '' : datum.label", grid=False),
+            axis=alt.Axis(title="trial", labelExpr=whole, tickMinStep=1, grid=False),
             scale=alt.Scale(domain=[0, right], nice=False, zero=False),
         )
         numbers = f"datum.value > {scale.high} ? '' : datum.label" if scale.any else "''"

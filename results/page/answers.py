@@ -26,7 +26,7 @@ def headline(population: Population) -> Safe:
     facts = [f"{count(len(done), 'trial')} in {duration(population.elapsed_s)}"]
     facts += [f"{len(changes & advanced(population))} of {count(len(changes), 'change')} kept"]
     facts += [f"{number} {what}" for what, number in failed.most_common()]
-    facts += [f"{run.policy} on {run.device}, {run.budget_s:g} s a trial"]
+    facts += [f"{run.policy} on {clean(run.device, 20)}, {run.budget_s:g} s a trial"]
     ended = population.ended
     state = "under way" if ended is None else f"ended: {clean(ended, 120)}"
     return element(

@@ -63,8 +63,8 @@ def _made_for(population: Population) -> str:
     parts = [
         f"commit {clean(run.head, 64)[:12]}",
         f"exam {clean(run.exam_hash, 64)[:12]}",
-        f"profile {clean(run.profile, 20)}",
     ]
+    parts += [f"profile {clean(run.profile, 20)}"] * bool(run.profile)  # a task of one's own has none
     parts += [f"device {clean(run.device, 20)}", f"seed {run.seed}", f"{run.budget_s:g} s a trial"]
     return (
         f"Started from {', '.join(parts)}. Scores compare only where exam, profile and device are the same."

@@ -128,15 +128,17 @@
     const next = step === Infinity ? rows.length - 1 : step === -Infinity ? 0 : at < 0 ? (step > 0 ? 0 : rows.length - 1) : at + step;
     const row = rows[Math.max(0, Math.min(rows.length - 1, next))];
     const [low, high] = view.scale("x").domain();
-    if (row[by] < low || row[by] > high) reach(row[by] - (high - low) / 2, row[by] + (high - low) / 2, row);
-    else show(row);
+    if (row[by] < low || row[by] > high) reach(row[by] - (high - low) / 2, row[by] + (high - low) / 2, row).then(aloud);
+    else aloud(show(row));
+  }
+  function aloud() {
     said.textContent = [...card.children].map((p) => p.textContent).join(". ");
   }
   // Shows this stretch of trials or hours, and what is shown where it is then. The signals are those of the
   // chart's selection named `zoom`, which takes both or none.
   function reach(low, high, row) {
     const across = low === null ? null : [low, high], up = low === null ? null : [...view.scale("y").domain()];
-    view.signal(`zoom_${by}`, across).signal("zoom_y", up).runAsync().then(() => row && show(row));
+    return view.signal(`zoom_${by}`, across).signal("zoom_y", up).runAsync().then(() => row && show(row));
   }
   function zoom(way) {
     const [low, high] = view.scale("x").domain();

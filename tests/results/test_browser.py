@@ -142,7 +142,8 @@ def test_zooming_in_and_out_and_by_time(run: Path, opens: Opens) -> None:
     for key in ("+", "+", "End"):
         page.keyboard.press(key)
     page.wait_for_function("() => document.querySelector('#card').textContent.startsWith('trial 100')")
-    page.wait_for_function("() => !document.querySelector('#ring').hidden")
+    page.wait_for_function("() => document.querySelector('#said').textContent.startsWith('trial 100')")
+    assert page.locator("#ring").is_visible()
     page.get_by_label("by time").check()
     page.wait_for_selector("html[data-drawn=hours]")
 
