@@ -92,7 +92,7 @@ def begun(asked: Asked, machine: Machine) -> tuple[runs.RunFolder, runs.Settings
     if branches.used():
         raise BadInput(f"branches of an earlier run {name} are still there: choose another --name")
     if branches.dirty_genome():
-        print(f"{branches.genome} has unsaved changes, and the run starts without them", file=sys.stderr)
+        print(f"{branches.genome} has unsaved changes: the run starts from the committed file")
     now, open_ended = time.time(), asked.trials is None and asked.hours is None
     settings = runs.Settings(
         run=name,
