@@ -10,7 +10,8 @@ The file stands alone, because a trial's scratch folder holds it and train.py on
 trainer/corpus.py, which the command alone needs. The harness speaks to it by environment: LINEAGES_TASK,
 LINEAGES_PROFILE, LINEAGES_SEED, LINEAGES_BUDGET_S, LINEAGES_SUBMISSION, LINEAGES_TELEMETRY, the number of a
 descriptor that takes lines of JSON, and LINEAGES_FEED, the two from which a trial takes its rows. Without the
-last, `python train.py` reads them from the files.
+last, `python train.py` reads them from the files. LINEAGES_FEEDS says that this process hands out rows
+(trainer/feeder.py) and computes nothing.
 
 The cpu profile is for trying things out: its corpus lies on every machine where a candidate can read it.
 """
@@ -29,12 +30,15 @@ import struct
 import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import Protocol, TypeAlias, TypeVar
 
 import numpy as np
 import numpy.typing as npt
-import torch
-from torch import Tensor
+
+FEEDS = "LINEAGES_FEEDS" in os.environ
+if not FEEDS:  # a feeder starts together with its trial, which would feel the import
+    import torch
+    from torch import Tensor
 
 METRIC = "val_bpb"
 
@@ -128,16 +132,17 @@ FEED = _setting("LINEAGES_FEED", None, _two_counts, "the numbers of two open des
 STARTUP_S = PROFILE.startup_s
 SEQUENCE_LEN = PROFILE.sequence_len
 VOCAB_SIZE = PROFILE.vocab_size
-DEVICE = torch.device("cuda" if PROFILE.name != "cpu" and torch.cuda.is_available() else "cpu")
 
-torch.manual_seed(SEED)  # the seed belongs to the harness
+if not FEEDS:
+    DEVICE = torch.device("cuda" if PROFILE.name != "cpu" and torch.cuda.is_available() else "cpu")
+    torch.manual_seed(SEED)  # the seed belongs to the harness
 
 # ----------------------------------------------------------------------------------------------------
 # Training: batches and the clock
 
 Rows = npt.NDArray[np.uint16]  # [N, T + 1]
 Picks = npt.NDArray[np.int64]  # [B]: numbers of rows
-Batch = tuple[Tensor, Tensor]  # inputs and targets, int64 [B, T]
+Batch: TypeAlias = "tuple[Tensor, Tensor]"  # inputs and targets, int64 [B, T]
 
 # What a training may read in the task's folder. Rows are not among it: they are fed.
 OPEN = ("data/flash-attn3",)
@@ -343,7 +348,7 @@ def _tell(event: dict[str, object]) -> None:
         _run.telemetry = None
 
 
-def submit(model: torch.nn.Module) -> None:
+def submit(model: "torch.nn.Module") -> None:
     """Leave the model's weights for the exam, as `weights.safetensors` in the submission folder."""
     from safetensors.torch import save_file
 
@@ -353,7 +358,7 @@ def submit(model: torch.nn.Module) -> None:
     partial.replace(SUBMISSION / "weights.safetensors")
 
 
-def _weights(model: torch.nn.Module) -> dict[str, Tensor]:
+def _weights(model: "torch.nn.Module") -> "dict[str, Tensor]":
     """The state dict under the names it has uncompiled; what is tied is in it once, under its first name."""
     kept: dict[object, tuple[str, Tensor]] = {}
     for name, tensor in model.state_dict().items():
@@ -373,7 +378,7 @@ LEAST_BPB = 0.3
 class Server(Protocol):
     """A candidate's model, running elsewhere."""
 
-    def logits(self, tokens: Tensor, /) -> Tensor:
+    def logits(self, tokens: "Tensor", /) -> "Tensor":
         """float32 [B, T, vocab] of int64 [B, T]; valid until the next call."""
 
 
@@ -418,7 +423,7 @@ def _refuse_implausible(score: float) -> None:
         raise ValueError(f"{METRIC} is {score:.3f}: below {LEAST_BPB}, which no model can learn in this time")
 
 
-def bits_per_byte(answers: Iterable[Batch], byte_lengths: Tensor) -> float:
+def bits_per_byte(answers: Iterable[Batch], byte_lengths: "Tensor") -> float:
     """Summed cross-entropy over summed bytes of the target tokens, in bits.
 
     `answers` are pairs of logits, float32 [B, T, V], and targets, int64 [B, T]; `byte_lengths` is int64 [V].

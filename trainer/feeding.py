@@ -3,7 +3,8 @@
 A task is fed if its prepare.py defines `feed(start, count)`, which gives rows of a training's data, numpy
 [count, ...], and takes them in `batches` from the ring that LINEAGES_FEED names: the number of a socket and
 that of the memory, see `feeder.py`. No other file of its data can then be read in training but those in
-OPEN, a tuple of paths in the task's folder.
+OPEN, a tuple of paths in the task's folder. While it feeds, LINEAGES_FEEDS is set, so that prepare.py can do
+without what feeding has no need of, such as torch.
 """
 
 import ast
@@ -72,11 +73,12 @@ def feeding(task: Task, seed: int, scratch: Path) -> Iterator[Feeding]:
         stack.callback(os.close, ring)
         numbers = [asked.fileno(), ring, tells.fileno()]
         command = [sys.executable, "-P", "-m", "trainer.feeder", str(os.getpid()), str(folder / "prepare.py")]
+        settings = {"PYTHONPATH": str(ROOT), "LINEAGES_FEEDS": "1"}
         with (folder / "said").open("wb") as said:
             process = subprocess.Popen(
                 [*command, *map(str, numbers), str(task.budget_s)],
                 cwd=folder,
-                env=environment(str(folder), "cpu", told(task, seed, folder) | {"PYTHONPATH": str(ROOT)}),
+                env=environment(str(folder), "cpu", told(task, seed, folder) | settings),
                 stdin=subprocess.DEVNULL,
                 stdout=said,
                 stderr=said,
