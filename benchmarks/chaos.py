@@ -59,6 +59,7 @@ ENDS = ("scheduler", "everything")  # after these there is no scheduler
 EARLY = 0.25  # of the kills that end a scheduler are followed by one while the next one starts
 LONGEST_S = 2.5  # before a kill, once the run goes on
 STARTING_S = 8.0  # in which a scheduler is starting
+TRIALS = 100  # at a time; of many more a policy would spend its first hundred on the baseline
 RECOVERY_S = 90.0
 PATIENCE_S = 15.0  # for a victim to appear
 GONE_S = 20.0  # for the last process to end
@@ -126,7 +127,7 @@ class Scene:
         self._begin = (
             f"--task={self.task}", f"--name={RUN}", f"--seed={random.getrandbits(31)}",
             f"--policy={random.choice(POLICIES)}",
-            "--trials=100000", "--lineages=3", "--device=cpu",
+            f"--trials={TRIALS}", "--lineages=3", "--device=cpu",
             "--proposer=mutate", "--proposer=agent", f"--agent={sys.executable} {home / 'agent.py'}",
         )  # fmt: skip
         self.process = self._scheduler(*self._begin)
@@ -135,6 +136,11 @@ class Scene:
         """Start the scheduler as a person would who finds it gone."""
         exists = (self.folder / "settings.json").exists()
         self.process = self._scheduler(*((f"--resume={RUN}", *words) if exists else self._begin))
+
+    def more(self, trials: int) -> list[str]:
+        """What to say when a run is resumed for so many trials more; nothing for none."""
+        done = replay(read(self.journal)).finished if self.journal.exists() else 0
+        return [f"--trials={done + trials}"] if trials else []
 
     def processes(self, victim: str = "everything") -> list[psutil.Process]:
         """The run's living processes, or those of them that `victim` names."""
@@ -201,8 +207,10 @@ def killed(scene: Scene, plan: Plan, random: Random) -> bool:
         if plan.victim in SHORT_LIVED:
             _wait(lambda: bool(scene.processes(plan.victim)), until - time.monotonic())
             time.sleep(random.uniform(0, 0.3))  # anywhere in a short life
-        if scene.process.poll() is not None:  # it took its time to see that Ray was gone
-            scene.resume()
+        if (
+            scene.process.poll() is not None
+        ):  # it has had its trials, or took its time to see that Ray was gone
+            scene.resume(*scene.more(TRIALS))
         found = scene.processes(plan.victim)
         chosen = found if plan.victim == "everything" else random.sample(found, min(1, len(found)))
         if [process for process in chosen if _kill(process)]:
@@ -216,8 +224,8 @@ def recovered(scene: Scene, entries: int) -> tuple[float | None, list[str]]:
     began, came = time.monotonic(), list[str]()
     while time.monotonic() < began + RECOVERY_S:
         if (code := scene.process.poll()) is not None:
-            came += [f"exit {code}: {scene.last_words()}"] if code != -signal.SIGKILL else []
-            scene.resume()
+            came += [f"exit {code}: {scene.last_words()}"] if code not in (0, -signal.SIGKILL) else []
+            scene.resume(*scene.more(TRIALS if code == 0 else 0))
         events = scene.events(entries)
         if any(isinstance(event, Finished) for event in events):
             return time.monotonic() - began, came + _told(events)
@@ -248,7 +256,7 @@ def strike(scene: Scene, plan: Plan, hurried: bool, random: Random) -> Killed:
 def ended(scene: Scene) -> list[str]:
     """Kill the scheduler a last time, let the run come to its end, and look at all it leaves."""
     _kill(psutil.Process(scene.process.pid)), scene.process.wait()
-    scene.resume(f"--trials={replay(read(scene.journal)).finished + 3}")
+    scene.resume(*scene.more(3))
     try:
         code = scene.process.wait(2 * RECOVERY_S)
     except subprocess.TimeoutExpired:
