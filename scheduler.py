@@ -17,13 +17,13 @@ from population import evidence, genome, runs, submission
 from population.beginning import ROOT, RUNS, USUAL, Asked, begun, checked, checks, resumed
 from population.branches import Branches
 from population.inbox import Inbox
-from population.journal import read
+from population.journal import folded, read
 from population.locks import hold_device
 from population.minds import mind
 from population.opening import opened
 from population.promoting import Checkout
 from population.search import MachineFailed
-from population.state import Population, replay
+from population.state import Population
 from results.checkup import following, lines, verdict
 from results.exports import write_exports
 from results.listing import listing
@@ -72,7 +72,7 @@ def show(run: str | None = None) -> int:
         console().print(listing(RUNS))
         return 0
     folder = runs.find(RUNS, run)
-    population = replay(read(folder.journal)) if folder.journal.exists() else Population()
+    population = folded(folder.journal, read(folder.journal)) if folder.journal.exists() else Population()
     console().print(report(population, folder.path))
     return 0
 
@@ -159,7 +159,7 @@ def promote(run: str, *, dry_run: bool = False) -> int:
         Only show what would be merged, and with which message.
     """
     folder, screen = runs.find(RUNS, run), console()
-    settings, population = runs.load(folder), replay(read(folder.journal))
+    settings, population = runs.load(folder), folded(folder.journal, read(folder.journal))
     found = evidence.best(population)
     if found is None or found == population.baseline:
         raise BadInput(f"run {run} has found nothing better than its baseline yet")

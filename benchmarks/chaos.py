@@ -130,6 +130,7 @@ class Scene:
             f"--trials={TRIALS}", "--lineages=3", "--device=cpu",
             "--proposer=mutate", "--proposer=agent", f"--agent={sys.executable} {home / 'agent.py'}",
         )  # fmt: skip
+        self._ours = set(psutil.Process().children(recursive=True))  # and none of the run's
         self.process = self._scheduler(*self._begin)
 
     def resume(self, *words: str) -> None:
@@ -145,7 +146,7 @@ class Scene:
     def processes(self, victim: str = "everything") -> list[psutil.Process]:
         """The run's living processes, or those of them that `victim` names."""
         found = []
-        for process in psutil.Process().children(recursive=True):
+        for process in set(psutil.Process().children(recursive=True)) - self._ours:
             with contextlib.suppress(psutil.Error, ChildProcessError):
                 if process.status() != psutil.STATUS_ZOMBIE:
                     found += [process] if self._is(process, victim) else []

@@ -109,7 +109,7 @@ def load(folder: RunFolder) -> Settings:
     """Read settings.json; BadInput if it is damaged."""
     try:
         return msgspec.json.decode(folder.settings.read_bytes(), type=Settings)
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise BadInput(f"{folder.settings} is damaged ({error}); restore it to resume this run") from error
 
 

@@ -24,7 +24,7 @@ from population.combining import combined
 from population.drafting import Answer
 from population.genomes import Genomes
 from population.inbox import Inbox
-from population.journal import Journal
+from population.journal import Journal, folded
 from population.lineage import Mind
 from population.names import STAND_IN
 from population.policy import Facts, decide
@@ -42,7 +42,7 @@ from population.records import (
     Proposed,
     Usage,
 )
-from population.state import Population, apply, check, replay
+from population.state import Population, apply, check
 from population.submitting import Receipt, Submission, submitted
 from trainer.outcome import Progress
 from trainer.trial import Order
@@ -104,7 +104,7 @@ class Search:
         self.settings, self.folder, self.journal = settings, folder, journal
         self.genomes, self.backend, self.view, self.clock = genomes, backend, view, clock
         self.rules = runs.rules(settings, patience_s)
-        self.population = replay(journal.entries)
+        self.population = folded(journal.path, journal.entries)
         self.inbox = Inbox(folder.path)
         self.asked: dict[str, Asked] = {}  # by lineage
         self.interrupts = 0

@@ -14,7 +14,7 @@ from population.state import Population
 from population.weighing.impartial import impartial
 
 _SHARE: Final = 0.04  # of a run's trials, half for the baseline and half for the best
-_LEAST, _SHORTEST = 2, 8
+_LEAST, _MOST, _SHORTEST = 2, 40, 8
 _OPEN: Final = 4  # in a run without an end
 
 
@@ -22,7 +22,7 @@ def planned(trials: float) -> int:
     """How many of a run's `trials` measure baseline and best again; none in one of less than eight."""
     if trials == inf:
         return _OPEN
-    return 0 if trials < _SHORTEST else max(_LEAST, round(trials * _SHARE))
+    return 0 if trials < _SHORTEST else min(max(_LEAST, round(trials * _SHARE)), _MOST)
 
 
 def due(population: Population, left: float) -> list[int]:

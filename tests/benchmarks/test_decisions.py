@@ -33,7 +33,7 @@ def test_the_run_is_played_as_long_and_in_as_many_sessions_as_asked(population: 
 
 def test_the_run_has_what_makes_decisions_hard(population: Population) -> None:
     operators = {trial.operator for trial in population.trials.values()}
-    assert {"mutate", "merge", "replicate"} <= operators
+    assert {"mutate", "replicate"} < operators  # and something that was put together
     assert len(population.bases) > 10 and len(population.lineages) >= 8
 
 

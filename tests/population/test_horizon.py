@@ -43,7 +43,9 @@ def test_the_nearer_of_two_limits_counts() -> None:
     assert trials_left(story.population, Rules(trials=100, hours=1), Facts(3400.0)) == 20
 
 
-@pytest.mark.parametrize(("trials", "again"), [(7, 0), (8, 2), (50, 2), (100, 4), (1000, 40), (math.inf, 4)])
+@pytest.mark.parametrize(
+    ("trials", "again"), [(7, 0), (8, 2), (50, 2), (100, 4), (1000, 40), (10**6, 40), (math.inf, 4)]
+)
 def test_a_run_measures_as_much_again_as_its_length_is_worth(trials: float, again: int) -> None:
     assert planned(trials) == again
 

@@ -142,7 +142,7 @@ def examined_twice(folder: Path, genome: str) -> Completed | Refused:
         ),
         (
             "self.calls = getattr(self, 'calls', 0) + 1; return self.out(self.embed(tokens)) * self.calls",
-            "otherwise in another",
+            "otherwise in another|looks ahead",  # whichever is seen first
         ),
     ],
     ids=["remembers", "passes-notes", "counts"],
