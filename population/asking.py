@@ -13,7 +13,8 @@ from msgspec import Struct
 
 from population.assigning import DRY, fresh, parent, unaffordable
 from population.evidence import weigh
-from population.names import SUBMIT, reads
+from population.horizon import asked
+from population.names import reads
 from population.proposers import Task
 from population.records import Candidate
 from population.rules import Rules
@@ -38,9 +39,8 @@ def wanting(population: Population, rules: Rules) -> list[str]:
         return []
     idle = [
         line
-        for line in population.living
-        if line.proposer != SUBMIT
-        and fresh(population, line) is None
+        for line in asked(population)
+        if fresh(population, line) is None
         and not _busy(population, line)
         and (_willing(population, line) or stands_in(population, rules, line))
         and not unaffordable(population, rules, line)
@@ -50,9 +50,9 @@ def wanting(population: Population, rules: Rules) -> list[str]:
 
 def stands_in(population: Population, rules: Rules, lineage: Lineage) -> bool:
     """Whether the optimiser answers for the lineage: no mind has an idea, and its own is to be left alone."""
-    minds = [line for line in population.living if line.proposer != SUBMIT]
     lost = all(
-        line.failures or line.declined >= DRY or unaffordable(population, rules, line) for line in minds
+        line.failures or line.declined >= DRY or unaffordable(population, rules, line)
+        for line in asked(population)
     )
     return lost and _helped(population, lineage) and not _willing(population, lineage)
 
@@ -85,7 +85,7 @@ def _near_misses(population: Population, stand: str) -> list[Candidate]:
         for number, candidate in population.candidates.items()
         if number in effects
         and number not in population.revisited
-        and (candidate.is_idea or candidate.operator == "external")
+        and candidate.is_single
         and candidate.base != stand
         and number not in within
         and effects[number].p_better >= _NEAR

@@ -6,8 +6,8 @@ its lineage is asked for another, and it is tried on the new tip only if that do
 
 from typing import Final
 
-from population.horizon import spent
-from population.names import SUBMIT, reads
+from population.horizon import asked, spent
+from population.names import reads
 from population.records import Assigned
 from population.rules import Facts, Rules
 from population.state import Lineage, Population
@@ -53,7 +53,7 @@ def fresh(population: Population, lineage: Lineage) -> int | None:
 
 def dry(population: Population, rules: Rules) -> bool:
     """Whether no lineage has an idea, nor will have one: not its mind, nor the optimiser in its place."""
-    minds = [line for line in population.living if line.proposer != SUBMIT]
+    minds = asked(population)
     reading = any(reads(line.proposer) for line in minds)
     used_up = all(
         unaffordable(population, rules, line)

@@ -6,7 +6,7 @@ from typing import Final
 
 from population.names import SUBMIT
 from population.rules import Facts, Rules
-from population.state import Population
+from population.state import Lineage, Population
 
 _TELLING: Final = 4  # trials after which it can be told what one costs
 
@@ -21,9 +21,14 @@ def trials_left(population: Population, rules: Rules, facts: Facts) -> float:
     return min(left, _affordable(population, rules))
 
 
+def asked(population: Population) -> list[Lineage]:
+    """The living lineages whose minds are asked for ideas, and not only sent some."""
+    return [line for line in population.living if line.proposer != SUBMIT]
+
+
 def spent(population: Population, rules: Rules) -> bool:
     """Whether no money is left for minds that take some."""
-    return rules.max_cost is not None and sum(population.costs.values()) >= rules.max_cost
+    return rules.max_cost is not None and population.cost_usd >= rules.max_cost
 
 
 def _trial_s(population: Population) -> float:
@@ -38,8 +43,7 @@ def _affordable(population: Population, rules: Rules) -> float:
     At least one while any money is left: what the next idea takes is known when it is there. When all is
     spent no idea comes any more, which ends a run by itself.
     """
-    minds = {line.proposer for line in population.living if line.proposer != SUBMIT}
-    taken = sum(population.costs.values())
+    minds, taken = {line.proposer for line in asked(population)}, population.cost_usd
     known = population.finished >= _TELLING and minds <= population.costs.keys()
     if rules.max_cost is None or not known or not 0 < taken < rules.max_cost:
         return inf

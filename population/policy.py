@@ -77,7 +77,7 @@ def _spent(population: Population, rules: Rules) -> str | None:
     """What the minds have cost, if that is all they may."""
     if not spent(population, rules):
         return None
-    return f"${sum(population.costs.values()):.2f} are spent, of ${rules.max_cost:.2f} for minds"
+    return f"${population.cost_usd:.2f} are spent, of ${rules.max_cost:.2f} for minds"
 
 
 def _submitted(population: Population) -> int | None:

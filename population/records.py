@@ -65,6 +65,11 @@ class Candidate(Struct, frozen=True):
         """Whether a mind thought of it, rather than a decision putting together what there was."""
         return self.operator in ("mutate", "revisit") or self.about is not None
 
+    @property
+    def is_single(self) -> bool:
+        """Whether it is one change, thought of by a mind or by whoever submitted it."""
+        return self.is_idea or self.operator == "external"
+
 
 class Started(Struct, frozen=True, tag="started"):
     """A run begins. What makes its scores comparable is fixed here."""

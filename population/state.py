@@ -114,9 +114,7 @@ class Population:
     session: int = 0
     running: int | None = None  # trial number
     tried: dict[int, int] = field(default_factory=dict)  # candidate -> its first trial, running or done
-    turns: dict[int, list[Trial]] = field(
-        default_factory=dict
-    )  # candidate -> all its trials, none of them lost
+    turns: dict[int, list[Trial]] = field(default_factory=dict)  # candidate -> its trials, but for lost ones
     unjudged: list[int] = field(default_factory=list)
     baseline: str | None = None  # the commit every lineage started from
     finished: int = 0  # trials that came to an end of their own, the unit of --trials
@@ -141,6 +139,11 @@ class Population:
     def living(self) -> list[Lineage]:
         """The lineages that were not pruned, oldest first."""
         return [line for line in self.lineages.values() if line.pruned is None]
+
+    @property
+    def cost_usd(self) -> float:
+        """What minds have taken."""
+        return sum(self.costs.values())
 
     @property
     def elapsed_s(self) -> float:
@@ -229,9 +232,8 @@ def apply(population: Population, entry: Entry) -> None:
             population.ended = None
             population.session += 1
             for lineage in population.lineages.values():
-                lineage.declined = lineage.failures = lineage.stood_in = (
-                    0  # a new scheduler asks everyone again
-                )
+                # A new scheduler asks everyone again.
+                lineage.declined = lineage.failures = lineage.stood_in = 0
         case Ended(reason):
             population.ended = reason
         case _:

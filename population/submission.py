@@ -10,10 +10,10 @@ from typing import Final
 
 from population.branches import Branches
 from population.inbox import Inbox
-from population.journal import is_held, read
+from population.journal import folded, is_held, read
 from population.plumbing import Plumbing
 from population.runs import RunFolder, Settings
-from population.state import Population, Trial, replay
+from population.state import Population, Trial
 from population.submitting import Receipt, Submission
 from population.telling.quoting import line
 from trainer.errors import BadInput
@@ -57,9 +57,11 @@ def received(folder: RunFolder, token: str) -> Receipt:
 
 def judged(folder: RunFolder, candidate: int, wait: Callable[[float], None] = time.sleep) -> Trial | None:
     """Wait until the candidate's first trial is judged; None if it will not be, or the scheduler ended."""
+    size, population = -1, Population()
     while True:
         running = is_held(folder.journal)
-        population = replay(read(folder.journal))
+        if (grown := folder.journal.stat().st_size) != size:  # a trial on these cores may be under way
+            size, population = grown, folded(folder.journal, read(folder.journal))
         trial = _first(population, candidate)
         if trial is not None and trial.verdict is not None:
             return trial

@@ -6,8 +6,7 @@ from rich.table import Table
 from rich.text import Text
 
 from population.evidence import best, known
-from population.journal import JournalDamaged, is_held, read
-from population.state import replay
+from population.journal import JournalDamaged, folded, is_held, read
 from results.writing import clean, duration, figure
 
 
@@ -27,7 +26,7 @@ def listing(runs: Path) -> Table | str:
 def _cells(path: Path) -> list[Text]:
     name = Text(clean(path.parent.name, 40))
     try:
-        population = replay(read(path))
+        population = folded(path, read(path))
     except JournalDamaged:  # which says what to do when that run is shown
         return [name, Text("damaged")]
     state = "running" if is_held(path) else "ended" if population.ended is not None else "stopped"

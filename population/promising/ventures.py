@@ -95,7 +95,7 @@ def _near_misses(population: Population, leader: str) -> tuple[int, ...]:
         for number, effect in weigh(population).effects.items()
         if effect.mean < _NEAR
         and number not in taken
-        and ((candidate := population.candidates[number]).is_idea or candidate.operator == "external")
+        and (candidate := population.candidates[number]).is_single
         and candidate.commit not in population.bases
     ]
     return tuple(number for _, number in sorted(near))

@@ -47,17 +47,17 @@ def _near_misses(population: Population) -> Safe | None:
 def _miss(population: Population, trial: Trial, told: Expected) -> Safe:
     score = "" if trial.score is None else f"scored {figure(trial.score)}, "
     facts = f"{score}gain {interval(-told.change, WIDTH * told.sd)}, {told.p_better:.0%} likely one"
+    return _item(population, trial, facts, _note(changed(population, trial.candidate)))
+
+
+def _item(population: Population, trial: Trial, facts: str, note: Safe | None = None) -> Safe:
+    """A trial with what is to be said of it, its idea, and a note."""
+    who = name(population, trial.candidate.lineage)
     return element(
         "li",
-        element(
-            "p",
-            f"trial {trial.number} ",
-            name(population, trial.candidate.lineage),
-            f" {facts}",
-            class_="head",
-        ),
+        element("p", f"trial {trial.number} ", who, f" {facts}", class_="head"),
         element("p", clean(trial.candidate.idea, 300) or trial.operator, class_="idea"),
-        _note(changed(population, trial.candidate)),
+        note,
         data_lineage=trial.candidate.lineage,
     )
 
@@ -78,18 +78,7 @@ def _failures(population: Population) -> Safe | None:
 
 def _failure(population: Population, trial: Trial, why: str, times: int) -> Safe:
     often = "" if times == 1 else f" · {times} times, lately by this one"
-    return element(
-        "li",
-        element(
-            "p",
-            f"trial {trial.number} ",
-            name(population, trial.candidate.lineage),
-            f" {why}{often}",
-            class_="head",
-        ),
-        element("p", clean(trial.candidate.idea, 300) or trial.operator, class_="idea"),
-        data_lineage=trial.candidate.lineage,
-    )
+    return _item(population, trial, f"{why}{often}")
 
 
 def _why(trial: Trial) -> str:
