@@ -35,6 +35,8 @@ from population.records import (
     Verdict,
 )
 
+_NOTHING_USD = 1e-9  # no price of anything, and too little to count with
+
 Combination: TypeAlias = tuple[Operator, frozenset[int]]  # candidates, and what was done with them
 
 
@@ -338,7 +340,7 @@ def _decline(population: Population, declined: Declined) -> None:
 
 
 def _pay(population: Population, proposer: str, cost_usd: float) -> None:
-    if cost_usd > 0:
+    if cost_usd > _NOTHING_USD:
         population.costs[proposer] = population.costs.get(proposer, 0.0) + cost_usd
 
 
