@@ -7,7 +7,10 @@ codes: 0 done, 2 bad use with one clear line, 1 anything else.
 import errno
 import signal
 import sys
+import threading
 from collections.abc import Sequence
+from contextlib import nullcontext, suppress
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -29,6 +32,7 @@ from results.exports import write_exports
 from results.listing import listing
 from results.merge_message import merge_message
 from results.report import report
+from results.serving import serving
 from results.summary import summary
 from results.terminal import View, console
 from results.words import Limits
@@ -56,18 +60,35 @@ def search(asked: Annotated[Asked, Parameter(name="*")] = USUAL) -> int:
         value = getattr(asked, option)
         if value is not None and not value > 0:
             raise BadInput(f"--{option.replace('_', '-')} must be more than 0, not {value:g}")
-    if asked.resume is not None:
-        folder, settings = resumed(asked, asked.resume)
-        with hold_device(settings.task.device):
-            return go(folder, checked(folder, settings))
-    machine = detect(asked.device)
-    with hold_device(machine.device):
-        return go(*begun(asked, machine))
+    with nullcontext() if asked.serve is None else serving(RUNS, asked.serve) as address:
+        if address is not None:
+            console().print(f"all runs are shown at {address}")
+        if asked.resume is not None:
+            folder, settings = resumed(asked, asked.resume)
+            with hold_device(settings.task.device):
+                return go(folder, checked(folder, settings))
+        machine = detect(asked.device)
+        with hold_device(machine.device):
+            return go(*begun(asked, machine))
 
 
 @app.command
-def show(run: str | None = None) -> int:
-    """Print the lineage tree of a run and the path of its best genome; without RUN, list the runs."""
+def show(run: str | None = None, *, serve: int | None = None) -> int:
+    """Print the lineage tree of a run and the path of its best genome; without RUN, list the runs.
+
+    Parameters
+    ----------
+    run
+        The run's name.
+    serve
+        Show it, or all runs, to a browser at this port of 127.0.0.1 instead, until Ctrl-C.
+    """
+    if serve is not None:
+        page = f"{runs.find(RUNS, run).path.name}/tree.html" if run else ""
+        with serving(RUNS, serve) as address, suppress(KeyboardInterrupt):
+            console().print(f"{address}{page}, until Ctrl-C")
+            threading.Event().wait()
+        return 0
     if run is None:
         console().print(listing(RUNS))
         return 0
@@ -209,7 +230,7 @@ def go(folder: runs.RunFolder, settings: runs.Settings) -> int:
     with opened(
         folder,
         settings,
-        Cluster,
+        partial(Cluster, settings.task.device),
         view,
         write_exports,
         mind_of=lambda lineage, brief, proposer: mind(lineage, proposer, settings, folder, preflight),

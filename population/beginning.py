@@ -74,6 +74,8 @@ class Asked:
     "Where trials run."
     sandbox: Sandbox = "auto"
     "`off` runs candidates without the kernel's walls around them, where it has none or they are in the way."
+    serve: int | None = None
+    "Show the runs to a browser at this port of 127.0.0.1, as long as this one goes on."
 
 
 USUAL = Asked()
@@ -119,7 +121,7 @@ def begun(asked: Asked, machine: Machine) -> tuple[runs.RunFolder, runs.Settings
 
 def resumed(asked: Asked, name: str) -> tuple[runs.RunFolder, runs.Settings]:
     """Find a run again, with its limits set anew if that was asked for."""
-    fixed = [f.name for f in fields(Asked) if f.name not in ("resume", *_LIMITS)]
+    fixed = [f.name for f in fields(Asked) if f.name not in ("resume", "serve", *_LIMITS)]
     if changed := [f"--{f}" for f in fixed if getattr(asked, f) != getattr(USUAL, f)]:
         can = ", ".join(f"--{limit.replace('_', '-')}" for limit in _LIMITS)
         raise BadInput(f"{', '.join(changed)} cannot change in a resumed run; only {can} can")

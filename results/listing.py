@@ -1,7 +1,9 @@
 """The runs there are, one row each: what a person picks one of."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
+from msgspec import Struct
 from rich.table import Table
 from rich.text import Text
 
@@ -9,30 +11,49 @@ from population.evidence import best, known
 from population.journal import JournalDamaged, folded, is_held, read
 from results.writing import clean, duration, figure
 
+HEADS = ("run", "", "trials", "lineages", "took", "baseline", "best")
+
+
+class Listed(Struct, frozen=True):
+    """A run in the list: its name as it is, and cells that are safe to print, one for each of HEADS."""
+
+    name: str
+    cells: tuple[str, ...]
+
+
+def listed(runs: Path) -> list[Listed]:
+    """All runs in a folder, the latest last."""
+    return [Listed(path.parent.name, tuple(_cells(path))) for path in journals(runs)]
+
+
+def journals(runs: Path) -> list[Path]:
+    """The journals of all runs in a folder, that written last the last."""
+    return sorted(runs.glob("*/journal.jsonl"), key=lambda path: path.stat().st_mtime)
+
 
 def listing(runs: Path) -> Table | str:
-    """Runs by name, the latest last; a line of words if there are none."""
-    journals = sorted(runs.glob("*/journal.jsonl"), key=lambda path: path.stat().st_mtime)
-    if not journals:
+    """The list as a table; a line of words if there are no runs."""
+    found: Sequence[Listed] = listed(runs)
+    if not found:
         return f"no runs yet in {runs}"
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
-    for name in ("run", "", "trials", "lineages", "took", "baseline", "best"):
-        table.add_column(name, no_wrap=True)
-    for path in journals:
-        table.add_row(*_cells(path))
+    for head in HEADS:
+        table.add_column(head, no_wrap=True)
+    for run in found:
+        table.add_row(*map(Text, run.cells))
     return table
 
 
-def _cells(path: Path) -> list[Text]:
-    name = Text(clean(path.parent.name, 40))
+def _cells(path: Path) -> list[str]:
+    name = clean(path.parent.name, 40)
     try:
         population = folded(path, read(path))
     except JournalDamaged:  # which says what to do when that run is shown
-        return [name, Text("damaged")]
+        return [name, "damaged", *("" for _ in HEADS[2:])]
     state = "running" if is_held(path) else "ended" if population.ended is not None else "stopped"
     found, baseline = best(population), population.baseline
     first = None if baseline is None else known(population, baseline)
     last = None if found is None else known(population, found)
-    cells = [state, str(population.finished), str(len(population.living))]
+    cells = [name, state, str(population.finished), str(len(population.living))]
     cells += [duration(population.elapsed_s) if population.entries else ""]
-    return [name, *map(Text, (*cells, *("–" if x is None else figure(x) for x in (first, last))))]
+    return [*cells, *("–" if x is None else figure(x) for x in (first, last))]

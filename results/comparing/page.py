@@ -1,17 +1,12 @@
 """A comparison as one HTML file: tables, the best so far as curves, lineage trees side by side.
 
-Self-contained, as the page of a run: nothing in it reaches the network, only its own scripts run, named by
-their hashes, and data is inert JSON in which no `<` occurs.
+Self-contained, as the page of a run.
 """
 
-import base64
-import hashlib
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
-
-import msgspec
 
 from results.comparing.curves import curves, rows
 from results.comparing.groves import groves
@@ -23,15 +18,12 @@ from results.minds import ending, verdict
 from results.page.markup import Safe, element
 from results.page.names import ink_rules
 from results.page.vega import vega
+from results.page.whole import whole
 from results.ranking import Ranking, Standing
 from results.writing import clean, count, interval
 
 _HERE: Final = Path(__file__).parent
 _RANKS: Final = 10  # rows of a ranking
-_VOID: Final = (
-    '<meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">'
-    '<meta name="color-scheme" content="light dark">'
-)
 
 
 def page(laid: Sequence[Laid]) -> str:
@@ -40,18 +32,10 @@ def page(laid: Sequence[Laid]) -> str:
     sections = [_section(each, charts) for each in laid]
     total = sum(len(each.group.sides) for each in laid)
     title = f"{count(total, 'run')} compared"
-    head = element(
-        "head",
-        Safe(_VOID),
-        _policy(),
-        element("title", f"{title} · lineages"),
-        element("style", Safe(_style())),
-    )
     data = {"charts": charts, "themes": {"light": theme(False), "dark": theme(True)}}
-    held = element("script", Safe(_inert(data)), type="application/json", id="data")
-    scripts = (element("script", Safe(source)) for source in _scripts())
-    body = element("body", element("main", element("h1", title), *sections), held, *scripts)
-    return f"<!doctype html>\n{element('html', head, body, lang='en')}\n"
+    main = element("main", element("h1", title), *sections)
+    # Vega's hints bring styles of their own.
+    return whole(title, (main,), _style(), _scripts(), data, foreign_styles=True)
 
 
 def _section(laid: Laid, charts: list[dict[str, Any]]) -> Safe:
@@ -153,26 +137,6 @@ def _finds(laid: Laid) -> list[Safe]:
         more = element("p", f"{chapter.more} more.", class_="note") if chapter.more else None
         parts.append(element("div", element("h3", chapter.title.capitalize()), _table(grid), more))
     return [*parts, element("p", f"{TOGETHER.capitalize()}.", class_="note")] if parts else []
-
-
-def _policy() -> Safe:
-    """Styles are let in where they are made, since Vega's hints bring their own; scripts are not."""
-    scripts = " ".join(f"'{_digest(source)}'" for source in _scripts())
-    rules = (
-        f"default-src 'none'; script-src {scripts}; style-src 'unsafe-inline'; "
-        "base-uri 'none'; form-action 'none'"
-    )
-    opened = element("meta", http_equiv="Content-Security-Policy", content=rules)
-    return Safe(opened.removesuffix("</meta>"))
-
-
-def _digest(source: str) -> str:
-    return "sha256-" + base64.b64encode(hashlib.sha256(source.encode()).digest()).decode()
-
-
-def _inert(data: object) -> str:
-    """JSON in which nothing can end the element it stands in."""
-    return msgspec.json.encode(data).decode().replace("<", "\\u003c")
 
 
 @lru_cache(maxsize=1)

@@ -1,17 +1,6 @@
-"""The page, put together: markup, style, script and data in one file.
+"""The page of a run, put together: what it says, how it looks and behaves, and the rows of its chart."""
 
-Its Content-Security-Policy lets only its own scripts and style run, named by their hashes, and lets nothing
-reach the network; so even text that slipped through as markup could do nothing. The rows of the chart are
-inert JSON in which no `<` occurs.
-"""
-
-import base64
-import hashlib
-from functools import lru_cache
-from pathlib import Path
 from typing import Any, Final
-
-import msgspec
 
 from population.state import Lineage, Population
 from results.chart import Spec, by_hours
@@ -27,10 +16,9 @@ from results.page.ranks import ranks
 from results.page.reproduce import Settings
 from results.page.steps import GenomeOf, steps
 from results.page.vega import vega
+from results.page.whole import asset, whole
 from results.ranking import rankings
 from results.writing import clean, count
-
-_HERE: Final = Path(__file__).parent
 
 
 def document(
@@ -43,7 +31,7 @@ def document(
 ) -> str:
     """The whole file. `chart` is the specification by trial, `rows` are what it names."""
     ranked = rankings(population)
-    style = f"{_file('style.css')}\n{ink_rules()}"
+    style = f"{asset('style.css')}\n{ink_rules()}"
     data = {
         "charts": {"trial": chart, "hours": by_hours(chart, drawn)},
         "themes": {"light": theme(False), "dark": theme(True)},
@@ -61,21 +49,9 @@ def document(
         places(population, settings),
         id="main",
     )
-    title = f"{clean(population.run.run, 80)} · lineages"
-    head = element(
-        "head",
-        Safe('<meta charset="utf-8">'),
-        single("meta", http_equiv="Content-Security-Policy", content=_policy(style)),
-        single("meta", name="viewport", content="width=device-width, initial-scale=1"),
-        single("meta", name="color-scheme", content="light dark"),
-        element("title", title),
-        element("style", Safe(style)),
-    )
-    scripts = (element("script", Safe(source)) for source in _scripts())
-    held = element("script", Safe(_inert(data)), type="application/json", id="data")
     skip = element("a", "Skip to the results", href="#main", class_="skip")
-    page = element("html", head, element("body", skip, body, held, *scripts), lang="en")
-    return f"<!doctype html>\n{page}\n"
+    scripts = (vega(), asset("script.js"))
+    return whole(clean(population.run.run, 80), (skip, body), style, scripts, data)
 
 
 def _figure(population: Population, drawn: Drawing) -> Safe:
@@ -134,7 +110,7 @@ def _controls(population: Population) -> Safe:
         for value, word in (("trial", " by trial"), ("hours", " by time"))
     ]
     box = single("input", type="checkbox", id="live")
-    live = element("label", box, " reload every 10 s") if population.ended is None else None
+    live = element("label", box, " keep up to date") if population.ended is None else None
     return element("div", *buttons, *axis, live, class_="controls")
 
 
@@ -185,30 +161,3 @@ def _reading(drawn: Drawing) -> str:
     told += f" In the grey band above: {' and '.join(above)}." if above else ""
     told += " A bar across a line, or † at a name: pruned." if drawn.ends else ""
     return told + " Drag to move, hold Ctrl or Shift and scroll to zoom, click to follow a lineage."
-
-
-def _policy(style: str) -> str:
-    scripts = " ".join(f"'{_digest(source)}'" for source in _scripts())
-    return (
-        f"default-src 'none'; script-src {scripts}; style-src '{_digest(style)}'; "
-        "base-uri 'none'; form-action 'none'"
-    )
-
-
-def _digest(source: str) -> str:
-    return "sha256-" + base64.b64encode(hashlib.sha256(source.encode()).digest()).decode()
-
-
-def _inert(data: object) -> str:
-    """JSON in which nothing can end the element it stands in."""
-    return msgspec.json.encode(data).decode().replace("<", "\\u003c")
-
-
-def _scripts() -> tuple[str, str]:
-    """Vega with all it needs, and the page's own script."""
-    return vega(), _file("script.js")
-
-
-@lru_cache(maxsize=2)
-def _file(name: str) -> str:
-    return (_HERE / name).read_text(encoding="utf-8")

@@ -194,7 +194,9 @@
   const live = document.getElementById("live");
   if (live) {
     live.addEventListener("change", remember);
-    setInterval(() => live.checked && !document.hidden && location.reload(), 10000);
+    const renew = () => live.checked && !document.hidden && location.reload();
+    if (location.protocol === "file:") setInterval(renew, 10000);
+    else new EventSource("changes").addEventListener("message", renew);
   }
   dark.addEventListener("change", draw);
   recall();
