@@ -60,10 +60,27 @@ class Trainer:
         self._progress = progress
 
 
+class Thinker:
+    """A lineage's mind. On a CPU that trials compute on too, it works when none of them wants it.
+
+    Otherwise steps, and so scores, would depend on who thinks at the time.
+    """
+
+    def __init__(self, mind: Mind, device: str) -> None:
+        if device == "cpu":  # this thread and all that it will start
+            os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
+        self._mind = mind
+
+    def think(self, request: Request) -> Answer:
+        return self._mind.think(request)
+
+
 class Cluster:
     """Ray on this machine: starts it, keeps the actors, turns finished calls into messages."""
 
-    def __init__(self) -> None:
+    def __init__(self, device: str = "cpu") -> None:
+        """`device` is where trials compute."""
+        self._device = device
         os.environ["PYTHONPATH"] = os.pathsep.join(
             [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
         )  # workers are started by Ray's own process and know nothing of our path
@@ -159,8 +176,7 @@ class Cluster:
         return Answered(lineage, answer)
 
     def _new_mind(self, lineage: str) -> Any:
-        body = self._bodies[lineage]
-        return ray.remote(Mind).options(num_cpus=0).remote(body.proposer, body.preflight, body.stand_in)
+        return ray.remote(Thinker).options(num_cpus=0).remote(self._bodies[lineage], self._device)
 
     def _new_trainer(self) -> Any:
         return ray.remote(Trainer).options(num_cpus=0, max_concurrency=2).remote()

@@ -15,4 +15,6 @@ class Odd:
                 os.kill(os.getpid(), signal.SIGKILL)
             case "fail":
                 raise OSError(28, "No space left on device", "/full")
+            case "rank":
+                return Proposal(f"X = {os.sched_getscheduler(0)}\n", "how it is scheduled")
         return Proposal(f"X = {os.getpid()}\n", "an idea")

@@ -1,5 +1,6 @@
 """Ray for real: minds and the trainer are processes, and processes die."""
 
+import os
 import subprocess
 import sys
 import time
@@ -12,6 +13,7 @@ import pytest
 
 from population.backend import Answered, Gone, Message, Trained
 from population.cluster import Cluster
+from population.drafting import Draft
 from population.lineage import Mind
 from population.proposers import Request
 from tests.population.odd import Odd
@@ -63,6 +65,13 @@ def test_each_mind_is_a_process_of_its_own(cluster: Cluster) -> None:
     assert isinstance(first, Answered) and isinstance(second, Answered)
     assert {first.lineage, second.lineage} == {"amber", "birch"}
     assert first.answer != second.answer  # each wrote its process's number
+
+
+def test_a_mind_computes_only_when_no_trial_on_the_same_processor_wants_to(cluster: Cluster) -> None:
+    cluster.think(asked("rank"))
+    message = heard(cluster)
+    assert isinstance(message, Answered) and isinstance(message.answer, Draft)
+    assert message.answer.genome == f"X = {os.SCHED_IDLE}\n"
 
 
 def test_a_mind_that_dies_is_told_of_and_built_again(cluster: Cluster) -> None:
