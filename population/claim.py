@@ -13,6 +13,7 @@ from msgspec import Struct
 from population.evidence import Estimate, best, weigh
 from population.state import Population
 from population.weighing.impartial import impartial
+from population.weighing.scores import location
 
 
 class Claim(Struct, frozen=True):
@@ -57,4 +58,4 @@ def _by_session(population: Population, commit: str) -> dict[int, list[float]]:
 
 
 def _mean(scores: list[float], sigma: float) -> Estimate:
-    return Estimate(sum(scores) / len(scores), sigma / math.sqrt(len(scores)), len(scores))
+    return Estimate(location(scores, sigma), sigma / math.sqrt(len(scores)), len(scores))

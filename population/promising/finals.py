@@ -3,15 +3,17 @@
 The best of many single scores is partly luck, and what a run reports is what is left of it after that. The
 baseline's share comes first: it tells the noise of a trial before anything is judged by it, and minds have
 the time to think. In a resumed run the best is measured again at once as well, since sessions differ by
-more than trials of one session do.
+more than trials of one session do. And where two scores of one of them contradict each other, a third says
+which of them is to be believed.
 """
 
 from math import inf
 from typing import Final
 
-from population.evidence import best
+from population.evidence import best, weigh
 from population.state import Population
 from population.weighing.impartial import impartial
+from population.weighing.scores import contradict
 
 _SHARE: Final = 0.04  # of a run's trials, half for the baseline and half for the best
 _LEAST, _MOST, _SHORTEST = 2, 40, 8
@@ -51,6 +53,22 @@ def opening(population: Population, left: float) -> int | None:
             return population.bases[commit]
     number = population.bases[baseline]
     return number if number in due(population, left) else None
+
+
+def torn(population: Population, left: float) -> int | None:
+    """Baseline or best, if its two scores contradict each other and there is a trial left to ask a third."""
+    found, baseline = best(population), population.baseline
+    if found is None or baseline is None or left < 1:
+        return None
+    ends = (commit for commit in (baseline, found) if _is_torn(population, commit))
+    return next((population.bases[commit] for commit in ends), None)
+
+
+def _is_torn(population: Population, commit: str) -> bool:
+    """Whether the scores of a commit contradict each other, in the session in which it has any."""
+    trials = population.measured[commit]
+    together = {trial.session for trial in trials} == {population.session}
+    return together and contradict(population.scores[commit], weigh(population).sigma)
 
 
 def _measured(population: Population, commit: str) -> int:

@@ -15,7 +15,7 @@ from population.assigning import again, dry, first, fresh, is_thinking, soonest
 from population.horizon import trials_left
 from population.promising import ventures
 from population.promising.crossing import crossing, idle
-from population.promising.finals import due, opening
+from population.promising.finals import due, opening, torn
 from population.promising.forecasts import Forecast, forecasts
 from population.promising.lines import looked
 from population.promising.sharing import PATIENCE, leading, venturer
@@ -35,6 +35,8 @@ def promised(population: Population, rules: Rules, facts: Facts) -> Step | None:
         return again(population, finals[-1], "a finalist, measured with a fresh seed")
     if (number := opening(population, left)) is not None:
         return again(population, number, "measured as the session begins, for what is to be compared with it")
+    if (number := torn(population, left)) is not None:
+        return again(population, number, "its two scores contradict each other: a third decides")
     for lineage in population.living:
         for number in lineage.ready:
             if not population.candidates[number].is_idea:

@@ -30,7 +30,7 @@ from population.weighing.effects import (
     summaries,
     summary,
 )
-from population.weighing.scores import Scores
+from population.weighing.scores import Scores, location
 
 _SURPRISE: Final = 0.25  # how often changes made together do not add up
 _WINDOW: Final = 40  # latest commits that were built on, whose children are judged
@@ -59,7 +59,9 @@ class Tree:
         self.population, self.sigma = population, sigma
         own = {commit: scores.of(commit) for commit in population.bases}
         self._counts = {commit: len(some) for commit, some in own.items()}
-        self._measured = {commit: (_mean(some) / sigma, 1 / len(some)) for commit, some in own.items()}
+        self._measured = {
+            commit: (location(some, sigma) / sigma, 1 / len(some)) for commit, some in own.items()
+        }
         self._normals = self._measured  # mean and variance in sigmas, of the commits that were built on
         self._posteriors: dict[int, Array] = {}  # of effects, by candidate
         self._plain: dict[int, Effect] = {}  # effects far beyond the noise, which take no posterior
@@ -185,7 +187,7 @@ class _Node:
         """`parts` are the candidates that were combined with others."""
         self.commit, self.children = commit, children
         found = [scores.of(child.commit) for child in children]
-        self.means: Array = np.array([_mean(some) / sigma for some in found])  # [n]
+        self.means: Array = np.array([location(some, sigma) / sigma for some in found])  # [n]
         self.variances: Array = np.array([1 / len(some) for some in found])  # [n] of these
         failed = [i for i, child in enumerate(children) if child.commit not in population.bases]
         self.failed: Array = self.means[failed[-_CHILDREN:]]
@@ -209,10 +211,6 @@ def _children(population: Population, base: str) -> list[Candidate]:
         for child in children
         if population.tried[child.number] > recent or child.commit in population.bases
     ]
-
-
-def _mean(scores: list[float]) -> float:
-    return sum(scores) / len(scores)
 
 
 def _others(values: Array, i: int) -> float:

@@ -6,15 +6,20 @@ Only repeats are looked at for both, so that a long run costs no more than its r
 
 An offset rests on trials that nobody picked: a commit that was built on for a lucky score would pass its luck
 off as a bad day ever after.
+
+Now and then a trial is far off: something else ran on the machine. So what is far beyond the noise counts as
+far as `_REACH` and no farther, in sigma and in a mean (Huber 1964, with his proposal 2 for the scale), and
+two scores that contradict each other ask for a third.
 """
 
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
+from statistics import fmean, median
 from typing import Final
 
-from population.state import Population
+from population.state import Population, Trial
 from population.weighing.impartial import impartial
 
 # Sigma of one trial with a seed of its own: as a share of the score, and how many repeats the prior counts
@@ -23,6 +28,10 @@ _PROFILES: Final = {"h100": (4e-4, 4.0), "gpu": (6e-4, 2.0), "cpu": (6e-3, 4.0)}
 _UNKNOWN: Final = (1e-3, 1.0)
 _LEAST: Final = 1e-7  # of the score: what repeats that agree exactly still leave
 _NOTHING: Final = 1e-12  # the same where the score is 0
+_REACH: Final = math.sqrt(3.0)  # sigmas beyond which a deviation counts no farther
+_CAPPED: Final = 0.858  # mean of a squared normal deviation that is capped so: 3 P(|z| > c) + E[z^2; |z| < c]
+_ROUNDS: Final = 5  # of looking for the means and sigma in turn; more change nothing that matters
+_CONTRADICTION: Final = 4.0  # standard deviations of their difference at which two scores contradict
 _SESSION_SIGMAS: Final = 1.5  # typical offset of a session: 0.52 to 0.58 mbpb where sigma is 0.4
 
 
@@ -48,16 +57,14 @@ class Scores:
         """
         relative, weight = _PROFILES.get(profile, _UNKNOWN)
         usual, least = relative * abs(level), max(_LEAST * abs(level), _NOTHING)
-        squares, degrees = 0.0, 0
-        for trials in self._repeated:
-            for _, together in groupby(trials, key=lambda trial: trial.session):
-                scores = [trial.score for trial in together if trial.score is not None]
-                mean = sum(scores) / len(scores)
-                squares += sum((score - mean) ** 2 for score in scores)
-                degrees += len(scores) - 1
-        if degrees and squares <= degrees * least**2:
+        together = [scores for trials in self._repeated for scores in _by_session(trials)]
+        if together and all(max(scores) - min(scores) <= least for scores in together):
             return least  # a task without noise
-        return max(math.sqrt((weight * usual**2 + squares) / (weight + degrees)), least)
+        variance = usual**2
+        for _ in range(_ROUNDS):
+            squares = [square for scores in together for square in _squares(scores, math.sqrt(variance))]
+            variance = _variance(squares, usual**2, weight)
+        return max(math.sqrt(variance), least)
 
     def _compare(self, population: Population) -> None:
         """Offset each session by what was measured in it and before, by trials that nobody picked."""
@@ -70,6 +77,48 @@ class Scores:
                 self._offsets[session] = _offset(scored, before)
             for commit, score in scored:
                 before[commit].append(score - self._offsets[session])
+
+
+def location(scores: Sequence[float], sigma: float) -> float:
+    """The mean of a commit's scores, to which those far from the middle are drawn in."""
+    if len(scores) < 3:
+        return fmean(scores)
+    middle, reach = median(scores), _REACH * sigma
+    return middle + fmean(max(-reach, min(score - middle, reach)) for score in scores)
+
+
+def contradict(scores: Sequence[float], sigma: float) -> bool:
+    """Whether there are two scores, of which one must be far off, and no third that says which."""
+    return len(scores) == 2 and abs(scores[0] - scores[1]) > _CONTRADICTION * math.sqrt(2) * sigma
+
+
+def _by_session(trials: Iterable[Trial]) -> Iterator[list[float]]:
+    """Scores of a commit in each session that has several."""
+    for _, together in groupby(trials, key=lambda trial: trial.session):
+        scores = [trial.score for trial in together if trial.score is not None]
+        if len(scores) > 1:
+            yield scores
+
+
+def _squares(scores: Sequence[float], sigma: float) -> Iterator[tuple[float, float]]:
+    """Squares whose mean is sigma squared, and how many degrees of freedom each is worth."""
+    middle, free = location(scores, sigma), 1 - 1 / len(scores)
+    for score in scores:
+        yield (score - middle) ** 2 / free, free
+
+
+def _variance(squares: Sequence[tuple[float, float]], usual: float, weight: float) -> float:
+    """Sigma squared by some squares and a prior that is worth `weight` degrees of freedom.
+
+    The one v of which it is the mean itself, each square counting at most `_REACH`^2 v.
+    """
+    rest = weight * usual + sum(square * free for square, free in squares)
+    among = weight + _CAPPED * sum(free for _, free in squares)
+    for square, free in sorted(squares, reverse=True):
+        if square <= _REACH**2 * rest / among:
+            break
+        rest, among = rest - square * free, among - _REACH**2 * free
+    return rest / among
 
 
 def _offset(scored: Iterable[tuple[str, float]], before: Mapping[str, list[float]]) -> float:
