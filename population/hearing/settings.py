@@ -100,7 +100,7 @@ def _fitting(constant: Constant, value: object) -> Knob | Problem:
     if knob is None:
         return Problem(f"{constant.name} must be {_kind(constant.knob)}, not {_show(value)}")
     interval = constant.range
-    if isinstance(interval, Interval) and not isinstance(knob, str) and not _inside(knob, interval):
+    if isinstance(interval, Interval) and not isinstance(knob, str) and not inside(knob, interval):
         return Problem(f"{described(constant)} cannot be {_show(knob)}")
     return knob
 
@@ -131,7 +131,8 @@ def _like(old: Knob | None, value: object) -> Knob | None:
     return None
 
 
-def _inside(knob: float, interval: Interval) -> bool:
+def inside(knob: float, interval: Interval) -> bool:
+    """Whether a number is one that the interval has."""
     if not interval.low <= knob <= interval.high:
         return False
     if interval.scale == "power of two":

@@ -2,6 +2,7 @@
 
 import json
 import time
+from pathlib import Path
 from random import Random
 
 import msgspec
@@ -13,6 +14,7 @@ from population.genome import knobs
 from population.hearing.answers import Form, number, read, schema, settable
 from population.proposers import Proposal, Unusable
 
+ROOT = Path(__file__).resolve().parents[2]
 GENOME = '''"""A small genome."""
 import prepare
 
@@ -211,10 +213,24 @@ def test_the_schema_lists_what_may_be_set_and_keeps_to_what_servers_understand()
     changes = asked["properties"]["changes"]["items"]["anyOf"]
     assert [next(iter(change["properties"])) for change in changes] == list(settable(GENOME))
     values = {name: value for change in changes for name, value in change["properties"].items()}
-    assert values["BATCH"] == {"type": "integer", "enum": [8, 16, 32, 64, 128, 256, 512]}
-    assert values["WINDOW"]["enum"] == ["L", "SL", "SSL"] and values["LR"] == {"type": "number"}
+    assert values["BATCH"] == {"type": "integer", "enum": [8, 16, 32, 64, 256, 512]}
+    assert values["WINDOW"]["enum"] == ["L", "SSL"]
+    near = [0.0133, 0.02, 0.0267, 0.032, 0.0364, 0.044, 0.05, 0.06, 0.08, 0.12]
+    assert values["LR"] == {"type": "number", "enum": near}
     for node in [asked, *changes]:
         assert node["required"] == list(node["properties"]) and node["additionalProperties"] is False
+
+
+def test_the_first_genome_has_no_more_values_to_choose_from_than_servers_take() -> None:
+    text = (ROOT / "trainer" / "train.py").read_text()
+    changes = schema(text)["properties"]["changes"]["items"]["anyOf"]
+    values = [
+        value
+        for change in changes
+        for knob in change["properties"].values()
+        for value in knob.get("enum", ())
+    ]
+    assert 100 < len(values) < 1000
 
 
 @given(st.data())
