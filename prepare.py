@@ -157,7 +157,8 @@ class _Run:
     ended: bool = False
     rows: int = 0
     steps: int = 0
-    loss: float | None = None
+    losses: list[float] = dataclasses.field(default_factory=list)  # since telemetry was last sent
+    loss: float | None = None  # their mean, when it was
     told: float = -math.inf  # when telemetry was last sent
 
 
@@ -323,13 +324,16 @@ def _end() -> None:
 def report(*, loss: float) -> None:
     """Count a step of training and say how it goes; call it once an optimiser step."""
     _run.steps += 1
-    _run.loss = float(loss)
+    _run.losses.append(float(loss))
     if time.monotonic() - _run.told >= 0.1:
         _tell_step()
 
 
 def _tell_step() -> None:
     _run.told = time.monotonic()
+    if _run.losses:
+        _run.loss = sum(_run.losses) / len(_run.losses)
+        _run.losses.clear()
     loss = _run.loss if _run.loss is not None and math.isfinite(_run.loss) else None  # JSON has no NaN
     tokens = _run.rows * SEQUENCE_LEN
     _tell({"event": "step", "loss": loss, "steps": _run.steps, "tokens": tokens})

@@ -8,6 +8,8 @@ from typing import TypeAlias, assert_never
 
 from msgspec import Struct
 
+from trainer.curve import Curve
+
 
 class Completed(Struct, frozen=True, tag="completed"):
     """Trained, submitted and examined. `score` is the task's METRIC (lower is better) and is finite."""
@@ -82,8 +84,8 @@ class Usage(Struct, frozen=True):
     """What a trial used, measured by the harness, in seconds of wall time and MiB.
 
     `startup_s` ends when the clock starts, `training_s` when the process is gone; a task without a clock
-    has no start-up and trains from its first instruction. `steps` and `trained_tokens` are the candidate's
-    own word, as telemetry is.
+    has no start-up and trains from its first instruction. `steps`, `trained_tokens` and `curve` are the
+    candidate's own word, as telemetry is.
     """
 
     started_at: float  # unix seconds
@@ -94,6 +96,7 @@ class Usage(Struct, frozen=True):
     peak_memory_mb: float = 0.0  # of the card on CUDA, of the machine otherwise
     steps: int = 0
     trained_tokens: int = 0
+    curve: Curve = ()
 
 
 class Report(Struct, frozen=True):
@@ -112,3 +115,4 @@ class Progress(Struct, frozen=True):
     fraction: float = 0.0  # of the budget
     loss: float | None = None
     steps: int = 0
+    curve: Curve = ()

@@ -1,7 +1,8 @@
 """What a training process says of itself while it runs: the candidate's own word, and never a score.
 
 One JSON object a line: `{"event": "clock"}` when the budget starts, and now and then
-`{"event": "step", "loss": 2.5, "steps": 10, "tokens": 40960}`. Anything else is ignored.
+`{"event": "step", "loss": 2.5, "steps": 10, "tokens": 40960}`, the loss in nats being the mean since the last
+line. Anything else is ignored.
 """
 
 from typing import Annotated, TypeAlias

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from trainer.curve import Curving
 from trainer.feeding import Feeding
 from trainer.outcome import Progress, Usage
 from trainer.submission import changed_at, digest
@@ -38,7 +39,7 @@ class Training:
         self._in_time: bytes | None = None  # the submission when the time for it was over
         self._began = time.monotonic()
         self._clock = None if task.startup_s is not None else self._began
-        self._step = Step()
+        self._step, self._curve = Step(), Curving()
 
     @property
     def phase(self) -> str:
@@ -58,6 +59,8 @@ class Training:
                 self._clock = time.monotonic()
             case Step() as step:
                 self._step = step
+                if step.loss is not None and self._clock is not None:
+                    self._curve.tell(self._fraction(), step.loss)
 
     def left_s(self) -> float:
         if self._feeder is not None:
@@ -83,10 +86,17 @@ class Training:
         return -1.0 if self._clock is None else self._elapsed_s() - self._task.budget_s - self._allowed_s
 
     def pulse(self) -> None:
-        elapsed_s = self._elapsed_s()
-        fraction = 0.0 if self._clock is None else min(1.0, elapsed_s / self._task.budget_s)
+        fraction = self._fraction()
         self._watch(
-            Progress(self.phase, elapsed_s, self.limit_s, fraction, self._step.loss, self._step.steps)
+            Progress(
+                self.phase,
+                self._elapsed_s(),
+                self.limit_s,
+                fraction,
+                self._step.loss,
+                self._step.steps,
+                self._curve.until(fraction),
+            )
         )
 
     def usage(self, started_at: float, ended: Exit) -> Usage:
@@ -101,7 +111,12 @@ class Training:
             peak_memory_mb=ended.peak_memory_mb,
             steps=self._step.steps,
             trained_tokens=self._step.tokens,
+            curve=self._curve.until(1.0),
         )
+
+    def _fraction(self) -> float:
+        """Of the budget that is spent; 0 without a clock."""
+        return 0.0 if self._clock is None else min(1.0, self._elapsed_s() / self._task.budget_s)
 
     def _elapsed_s(self) -> float:
         return time.monotonic() - (self._began if self._clock is None else self._clock)
