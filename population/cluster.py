@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 from collections import deque
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from population.lineage import Mind
 from population.proposers import Request
 from trainer.outcome import Progress
 from trainer.trial import Order, run_trial
+from trainer.warm.harness import Warm
 
 # All are read when Ray is imported. The first: under `uv run`, Ray would build an environment a worker. The
 # last: no one else on this machine may talk to our actors, and Ray need not say so.
@@ -43,12 +45,13 @@ class Trainer:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._progress: Progress | None = None
+        self._run = partial(run_trial, warm=Warm())  # what trials import is imported once
 
     def train(self, order: Order) -> Trained | Gone:
         if not self._lock.acquire(blocking=False):
             raise RuntimeError("one trial at a time")
         try:
-            return attempt(run_trial, order, self._watch)
+            return attempt(self._run, order, self._watch)
         finally:
             self._progress = None
             self._lock.release()

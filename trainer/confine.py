@@ -4,7 +4,8 @@
 
 So no code of a candidate runs unconfined, and no thread of the caller has to run Python between fork and
 exec. SETTINGS are JSON, see `main`. It may write in the folder that is both HOME and TMPDIR of its
-environment, as `trainer.sandbox.environment` makes it: without one it refuses to start.
+environment, as `trainer.sandbox.environment` makes it: without one it refuses to start. A fork server calls
+`main` in a process that has one thread, and executes nothing.
 """
 
 import contextlib
@@ -13,12 +14,13 @@ import json
 import os
 import resource
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import NoReturn
 
 HERE = os.path.dirname(os.path.abspath(__file__))  # noqa: PTH100, PTH120
 sys.path.append(os.path.dirname(HERE))  # noqa: PTH120
 
-from trainer.process import bind_to, give_up_privileges  # noqa: E402
+from trainer.process import bind_to, execute, give_up_privileges, show  # noqa: E402
 
 MB = 2**20
 FILE_MB = 8192  # the largest file a process may write
@@ -42,8 +44,10 @@ def main(
     packages: str,
     memory_mb: int,
     cpu_s: int,
-) -> None:
+    become: Callable[[list[str], Mapping[str, str]], NoReturn] = execute,
+) -> NoReturn:
     """`packages` is the folder from which landlockpy is imported; limits of 0 are none."""
+    show()  # or what /proc says of it, limits among it, would be root's
     scratch = os.environ.get("HOME", "")
     if not scratch or scratch != os.environ.get("TMPDIR"):
         sys.exit("a confined process needs an environment made for it, which names its scratch folder")
@@ -61,7 +65,7 @@ def main(
         _restrict(reads, own, device, peers, packages)
         if SHARED_MEMORY not in own:  # then there are no semaphores either, and no workers to compile with
             environment.setdefault("TORCHINDUCTOR_COMPILE_THREADS", "1")
-    os.execve(command[0], command, environment)
+    become(command, environment)
 
 
 def _restrict(reads: list[str], own: list[str], device: str, peers: list[str], packages: str) -> None:

@@ -1,11 +1,11 @@
 """The examiner: a process of its own that scores one submission after its training is over.
 
-    python -P -m trainer.exam HARNESS describe PREPARE
-    python -P -m trainer.exam HARNESS examine FOLDER SUBMISSION METRIC DEVICE FINGERPRINT SANDBOX
+    python -P exam.py describe PREPARE
+    python -P exam.py examine FOLDER SUBMISSION METRIC DEVICE FINGERPRINT SANDBOX
 
 It is trusted: it runs the pinned prepare.py and nothing of the candidate's. It answers with one line of
 JSON through the descriptor numbered LINEAGES_TELEMETRY, never through what it prints, and only once all it
-started is dead; it dies with the process numbered HARNESS. An error in `examine` ends it with a traceback,
+started is dead; it dies with its supervisor. An error in `examine` ends it with a traceback,
 which the harness reads as a refusal; what is no fault of the candidate's it answers as a failure. Torch is
 imported only for a model server.
 """
@@ -24,7 +24,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING
 
-from trainer.process import bind_to, end_descendants, hide
+from trainer.launch import Start, cold
+from trainer.process import end_descendants, hide
 from trainer.sandbox import Sandbox
 from trainer.submission import Refusal, copy_submission
 
@@ -61,10 +62,17 @@ def fingerprint(prepare: ModuleType) -> str:
 
 
 def examine(
-    folder: Path, submission: Path, metric: str, device: str, expected: str, sandbox: Sandbox
+    folder: Path,
+    submission: Path,
+    metric: str,
+    device: str,
+    expected: str,
+    sandbox: Sandbox,
+    start: Start = cold,
 ) -> dict[str, float]:
     """Score `submission` in `folder`, which holds the harness's own train.py and prepare.py.
 
+    Model servers come from `start`, and must not be copies of a process that has seen the exam's data.
     Raises Unfit if the task's fingerprint is no longer `expected` ("" for one that is unknown), Refusal, and
     whatever the task's `examine` raises.
     """
@@ -75,7 +83,7 @@ def examine(
         shutil.copyfile(folder / name, copy / name)
     prepare = load_prepare(folder / "prepare.py")
     _same_data(prepare, expected)
-    metrics = prepare.examine(copy, functools.partial(_serve, copy, device, sandbox))
+    metrics = prepare.examine(copy, functools.partial(_serve, copy, device, sandbox, start))
     return _checked(metrics, metric)
 
 
@@ -93,6 +101,7 @@ def _serve(
     submission: Path,
     device: str,
     sandbox: Sandbox,
+    start: Start,
     batch_size: int,
     sequence_len: int,
     vocab_size: int,
@@ -101,7 +110,7 @@ def _serve(
     from trainer.server import serve
 
     shape = (batch_size, sequence_len, vocab_size)
-    return serve(submission, device, shape, reads=_open(), sandbox=sandbox, **options)
+    return serve(submission, device, shape, reads=_open(), sandbox=sandbox, start=start, **options)
 
 
 def _open() -> list[Path]:
@@ -154,17 +163,29 @@ def _outcome(work: Callable[[], object]) -> dict[str, object]:
         return {"failed": str(error), "errno": error.errno}
 
 
-def _main(harness: int, words: Sequence[str]) -> None:
+def _starting() -> Start:
+    """What starts model servers: first of all, a server of our own that forks them, if we were forked."""
+    from trainer.warm import child
+
+    if not child.forked:
+        return cold
+    from trainer.warm.forks import Forks
+    from trainer.warm.server import fork_here
+
+    return Forks(fork_here())
+
+
+def _main(words: Sequence[str]) -> None:
     hide()
-    bind_to(harness)
     match words:
         case ["describe", path]:
             _answer(lambda: describe(Path(path)))
         case ["examine", folder, left, metric, device, expected, "auto" | "off" as sandbox]:
-            _answer(lambda: examine(Path(folder), Path(left), metric, device, expected, sandbox))
+            start = _starting()
+            _answer(lambda: examine(Path(folder), Path(left), metric, device, expected, sandbox, start))
         case _:
             sys.exit(__doc__)
 
 
 if __name__ == "__main__":
-    _main(int(sys.argv[1]), sys.argv[2:])
+    _main(sys.argv[1:])

@@ -1,11 +1,10 @@
-"""Asks the examiner: starts `trainer.exam` as a process of its own and takes its one answer.
+"""Asks the examiner: starts `exam.py` as a process of its own and takes its one answer.
 
 The answer comes through a socket that no other process can open, from a process that only root can look into
 and that speaks last. One line and exit code 0 are the examiner's own word; a second line is someone else's,
 and then there is no telling which is which.
 """
 
-import os
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -14,10 +13,12 @@ from pathlib import Path
 
 import msgspec
 
+from trainer.launch import Start, cold
 from trainer.log import Log
 from trainer.sandbox import environment
 from trainer.watch import Exit, run
 
+EXAM = Path(__file__).with_name("exam.py")
 ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -51,15 +52,16 @@ def ask(
     log: Log,
     limit_s: float,
     pulse: Callable[[float], None] = lambda elapsed_s: None,
+    start: Start = cold,
 ) -> Reply:
-    """Run `python -m trainer.exam` with `words` in `folder`, which is also its scratch.
+    """Run `exam.py` with `words` in `folder`, which is also its scratch.
 
     Raises ExamFailed, and OSError for a full disk, where nobody can be blamed for the lack of an answer.
     """
     waiting = _Waiting(limit_s, pulse)
-    command = [sys.executable, "-P", "-m", "trainer.exam", str(os.getpid()), *words]
+    command = [sys.executable, "-P", str(EXAM), *words]
     env = environment(str(folder), device, {**told, "PYTHONPATH": str(ROOT)})
-    ended = run(command, folder, env, log, waiting)
+    ended = run(command, folder, env, log, waiting, start=start)
     if ended.overdue:
         return Reply(ended, msgspec.Raw(), ended.excess or f"no answer within {limit_s:g} s")
     if ended.code < 0:

@@ -1,6 +1,6 @@
 """The feeder: a process of its own that hands a training its data, and with the first of it starts the clock.
 
-    python -P -m trainer.feeder HARNESS PREPARE CANDIDATE RING CLOCK BUDGET_S
+    python -P feeder.py PREPARE CANDIDATE RING CLOCK BUDGET_S
 
 It is trusted: it runs the pinned prepare.py, whose `feed(start, count)` says which rows come when, and puts
 them into a ring of memory that the candidate can read. CANDIDATE, RING and CLOCK are numbers of descriptors:
@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from trainer.exam import load_prepare
-from trainer.process import bind_to, hide
+from trainer.process import hide
 
 TAKEN = struct.Struct("<q")
 GIVEN = struct.Struct("<qd")  # rows, and time.monotonic() of the first request
@@ -92,9 +92,8 @@ def _serve(ring: Ring, candidate: socket.socket, harness: socket.socket, budget_
             candidate.send(GIVEN.pack(ENDED if spent else ring.given, started), socket.MSG_DONTWAIT)
 
 
-def main(harness: int, prepare: Path, candidate: int, ring: int, clock: int, budget_s: float) -> None:
+def main(prepare: Path, candidate: int, ring: int, clock: int, budget_s: float) -> None:
     hide()
-    bind_to(harness)
     feed: Feed = load_prepare(prepare).feed
     shared = mmap.mmap(ring, os.fstat(ring).st_size)
     with socket.socket(fileno=candidate) as asks, socket.socket(fileno=clock) as listens:
@@ -102,5 +101,5 @@ def main(harness: int, prepare: Path, candidate: int, ring: int, clock: int, bud
 
 
 if __name__ == "__main__":
-    _, pid, path, asking, memory, telling, seconds = sys.argv
-    main(int(pid), Path(path), int(asking), int(memory), int(telling), float(seconds))
+    _, path, asking, memory, telling, seconds = sys.argv
+    main(Path(path), int(asking), int(memory), int(telling), float(seconds))

@@ -12,7 +12,6 @@ import contextlib
 import fcntl
 import os
 import socket
-import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -20,10 +19,12 @@ from pathlib import Path
 
 from trainer.examiner import ROOT, ExamFailed
 from trainer.feeder import CLOCK
+from trainer.launch import Process, Start, cold
 from trainer.log import Log
 from trainer.sandbox import environment
 from trainer.task import Task, told
 
+FEEDER = Path(__file__).with_name("feeder.py")
 RING_MB = 8  # a batch of 64 rows of 2048 tokens takes a quarter of one
 
 
@@ -35,7 +36,7 @@ class Feeding:
     """A running feeder, and what a training needs to be fed by it."""
 
     def __init__(
-        self, process: subprocess.Popen[bytes], said: Path, clock: socket.socket, inherited: tuple[int, int]
+        self, process: Process, said: Path, clock: socket.socket, inherited: tuple[int, int]
     ) -> None:
         self.inherited = inherited  # descriptors
         self.told = {"LINEAGES_FEED": ",".join(map(str, inherited))}
@@ -60,7 +61,7 @@ class Feeding:
 
 
 @contextlib.contextmanager
-def feeding(task: Task, seed: int, scratch: Path) -> Iterator[Feeding]:
+def feeding(task: Task, seed: int, scratch: Path, start: Start = cold) -> Iterator[Feeding]:
     """Start a feeder for one training, which must inherit its descriptors; it ends with the block."""
     with contextlib.ExitStack() as stack:
         # Of a name the candidate cannot foresee, and where it may not write.
@@ -72,21 +73,13 @@ def feeding(task: Task, seed: int, scratch: Path) -> Iterator[Feeding]:
         ring = _ring()
         stack.callback(os.close, ring)
         numbers = [asked.fileno(), ring, tells.fileno()]
-        command = [sys.executable, "-P", "-m", "trainer.feeder", str(os.getpid()), str(folder / "prepare.py")]
+        words = [str(folder / "prepare.py"), *map(str, numbers), str(task.budget_s)]
         settings = {"PYTHONPATH": str(ROOT), "LINEAGES_FEEDS": "1"}
+        env = environment(str(folder), "cpu", told(task, seed, folder) | settings)
         with (folder / "said").open("wb") as said:
-            process = subprocess.Popen(
-                [*command, *map(str, numbers), str(task.budget_s)],
-                cwd=folder,
-                env=environment(str(folder), "cpu", told(task, seed, folder) | settings),
-                stdin=subprocess.DEVNULL,
-                stdout=said,
-                stderr=said,
-                pass_fds=numbers,
-                start_new_session=True,
-            )
+            process = start([sys.executable, "-P", str(FEEDER), *words], folder, env, said.fileno(), numbers)
         stack.callback(process.wait)
-        stack.callback(process.kill)
+        stack.callback(process.terminate)
         asked.close()
         tells.close()
         yield Feeding(process, folder / "said", clock, (asks.fileno(), ring))

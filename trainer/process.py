@@ -7,7 +7,10 @@ import contextlib
 import ctypes
 import os
 import signal
+import struct
 import sys
+from collections.abc import Mapping
+from typing import NoReturn
 
 _PR_SET_PDEATHSIG = 1
 _PR_SET_DUMPABLE = 4
@@ -15,24 +18,33 @@ _PR_CAPBSET_DROP = 24
 _PR_SET_CHILD_SUBREAPER = 36
 _PR_SET_NO_NEW_PRIVS = 38
 _CAP_DAC_READ_SEARCH = 2
+_CAPABILITY_VERSION_3 = 0x20080522
 
 
-def bind_to(parent: int, at_its_death: signal.Signals = signal.SIGKILL) -> None:
+def execute(command: list[str], environment: Mapping[str, str]) -> NoReturn:
+    """Become the command."""
+    os.execve(command[0], command, environment)
+
+
+def bind_to(harness: int, at_its_death: signal.Signals = signal.SIGKILL) -> None:
     """Get a signal when the parent dies, adopt orphaned descendants so that they can be found.
 
     No privileges can be gained from here on.
-    `parent` may also be the parent's parent, which a supervisor stands for. Exits if it is gone already.
+    `harness` is the parent or stands above it: a supervisor and a fork server may be between, each bound to
+    the one before. Exits if it is gone already.
     """
     prctl(_PR_SET_PDEATHSIG, at_its_death)
     prctl(_PR_SET_CHILD_SUBREAPER, 1)
     prctl(_PR_SET_NO_NEW_PRIVS, 1)
     above = os.getppid()
-    if parent not in (above, _parent_of(above)):  # it died before we could ask to be told
-        sys.exit("the harness is gone")
+    while above != harness:
+        if above <= 1:  # it died before we could ask to be told
+            sys.exit("the harness is gone")
+        above = _parent_of(above)
 
 
 def give_up_privileges() -> None:
-    """Give away root's privileges, from the next program on, except for looking into folders.
+    """Give away root's privileges, now and in the next program, except for looking into folders.
 
     That one is kept because a folder on the way to the interpreter may be another user's.
     """
@@ -40,11 +52,30 @@ def give_up_privileges() -> None:
         for capability in range(64):
             if capability != _CAP_DAC_READ_SEARCH:
                 prctl(_PR_CAPBSET_DROP, capability)
+    kept = 1 << _CAP_DAC_READ_SEARCH if os.geteuid() == 0 else 0
+    _keep_capabilities(kept)
+
+
+def _keep_capabilities(kept: int) -> None:
+    """Drop all others at once: the bounding set alone waits for the next exec. Raises OSError."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    header = ctypes.create_string_buffer(struct.pack("=Ii", _CAPABILITY_VERSION_3, 0))
+    held = ctypes.create_string_buffer(24)  # effective, permitted, inheritable; then their upper halves
+    if libc.capget(header, held) != 0:
+        raise OSError(ctypes.get_errno(), "capget failed")
+    kept &= struct.unpack_from("=I", held, 4)[0]
+    if libc.capset(header, struct.pack("=6I", kept, kept, 0, 0, 0, 0)) != 0:
+        raise OSError(ctypes.get_errno(), "capset failed")
 
 
 def hide() -> None:
     """Keep memory, environment and descriptors of this process from others of the same user, except root."""
     prctl(_PR_SET_DUMPABLE, 0)
+
+
+def show() -> None:
+    """Undo `hide`, which a fork inherits and a new program does not."""
+    prctl(_PR_SET_DUMPABLE, 1)
 
 
 def end_descendants() -> None:

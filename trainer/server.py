@@ -19,7 +19,6 @@ import json
 import math
 import mmap
 import os
-import signal
 import socket
 import struct
 import subprocess
@@ -31,6 +30,7 @@ from pathlib import Path
 
 import torch
 
+from trainer.launch import Process, Start, cold
 from trainer.sandbox import Sandbox, confined, environment
 from trainer.submission import Refusal
 
@@ -49,7 +49,7 @@ class Server:
 
     def __init__(
         self,
-        process: subprocess.Popen[bytes],
+        process: Process,
         channel: socket.socket,
         tokens: torch.Tensor,
         logits: torch.Tensor,
@@ -115,6 +115,7 @@ def serve(
     reads: Sequence[Path] = (),
     answer_s: float = ANSWER_S,
     sandbox: Sandbox = "auto",
+    start: Start = cold,
 ) -> Iterator[Server]:
     """Start the model of `submission` (train.py, prepare.py, weights.safetensors); yield its Server at once.
 
@@ -129,22 +130,17 @@ def serve(
         tokens_fd, tokens = _shared(stack, shape[:2], torch.int64)
         logits_at, logits = _logits(stack, shape, device)
         setup = {"channel": theirs.fileno(), "tokens": tokens_fd, "logits": logits_at}
-        process = subprocess.Popen(
-            confined(
-                [sys.executable, "-P", str(SERVED), json.dumps(setup | {"shape": shape, "device": device})],
-                device,
-                reads=[submission, *reads],
-                # CUDA opens buffers within one IPC namespace, which a process with peers does not leave.
-                # Torch counts their users in /dev/shm, but does without where it may not write.
-                peers=[scratch] if device == "cuda" else [],
-                sandbox=sandbox,
-            ),
-            cwd=submission,
-            env=environment(scratch, device, _told()),
-            stdin=subprocess.DEVNULL,
-            pass_fds=[fd for fd in setup.values() if isinstance(fd, int)],
-            start_new_session=True,
+        command = confined(
+            [sys.executable, "-P", str(SERVED), json.dumps(setup | {"shape": shape, "device": device})],
+            device,
+            reads=[submission, *reads],
+            # CUDA opens buffers within one IPC namespace, which a process with peers does not leave.
+            # Torch counts their users in /dev/shm, but does without where it may not write.
+            peers=[scratch] if device == "cuda" else [],
+            sandbox=sandbox,
         )
+        numbers = [fd for fd in setup.values() if isinstance(fd, int)]
+        process = start(command, submission, environment(scratch, device, _told()), None, numbers)
         stack.callback(_end, process)
         theirs.close()
         yield Server(process, ours, tokens, logits, answer_s)
@@ -159,9 +155,8 @@ def _told() -> dict[str, str]:
     }
 
 
-def _end(process: subprocess.Popen[bytes]) -> None:
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
+def _end(process: Process) -> None:
+    process.terminate()
     process.wait()
 
 

@@ -5,7 +5,7 @@
 The kernel gives orphans to the nearest ancestor that has asked for them, and no descendant can change that:
 however often a daemon forks and whatever session it leaves, it stays below this process, which the command
 may not signal. When the command ends, this kills the rest and ends as the command did; on SIGTERM, and when
-the process HARNESS dies, it kills everything.
+its parent dies, it kills everything. A fork server calls `main` where it has no interpreter to start.
 """
 
 import contextlib
@@ -13,13 +13,21 @@ import os
 import resource
 import signal
 import sys
+from collections.abc import Callable, Mapping
+from typing import NoReturn
 
 sys.path.append(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))  # noqa: PTH100, PTH120
 
-from trainer.process import bind_to, end_descendants, hide
+from trainer.process import bind_to, end_descendants, execute, hide
 
 
-def main(harness: int, command: list[str]) -> None:
+def main(
+    harness: int,
+    command: list[str],
+    become: Callable[[list[str], Mapping[str, str]], NoReturn] = execute,
+    tell: Callable[[int], None] = lambda code: None,
+) -> NoReturn:
+    """Fork a child that will `become` the command; when all below is dead, `tell` its exit code, end so."""
     signal.signal(signal.SIGTERM, lambda number, frame: _end_all())
     hide()
     bind_to(harness, signal.SIGTERM)
@@ -29,12 +37,14 @@ def main(harness: int, command: list[str]) -> None:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         os.setsid()
         bind_to(us)
-        os.execve(command[0], command, os.environ)
+        become(command, os.environ)
     ended, status = os.wait()
     while ended != child:  # an orphan
         ended, status = os.wait()
     end_descendants()
-    _end_as(os.waitstatus_to_exitcode(status))
+    code = os.waitstatus_to_exitcode(status)
+    tell(code)
+    _end_as(code)
 
 
 def _end_all() -> None:
@@ -42,7 +52,7 @@ def _end_all() -> None:
     _end_as(-signal.SIGTERM)
 
 
-def _end_as(code: int) -> None:
+def _end_as(code: int) -> NoReturn:
     if code < 0:
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
         with contextlib.suppress(OSError):  # SIGKILL needs no reset

@@ -23,6 +23,7 @@ from msgspec import Struct
 
 from trainer.examiner import ask
 from trainer.feeding import Feeding, feeding, is_fed, open_to_training
+from trainer.launch import Start, cold
 from trainer.log import Log, one_line
 from trainer.outcome import Completed, Crashed, Outcome, Progress, Refused, Report, TimedOut, Usage
 from trainer.process import hide
@@ -30,6 +31,7 @@ from trainer.sandbox import Sandbox, confined, environment
 from trainer.task import Task, told
 from trainer.training import MOST_GRACE_S, Training
 from trainer.training import Watch as Watch
+from trainer.warm.harness import Warm, imported
 from trainer.watch import Exit, run
 
 EXAM_S = 300.0
@@ -47,10 +49,11 @@ class Order(Struct, frozen=True):
     sandbox: Sandbox = "auto"
 
 
-def run_trial(order: Order, watch: Watch) -> Report:
+def run_trial(order: Order, watch: Watch, warm: Warm | None = None) -> Report:
     """Train and examine one genome. `watch` is called a few times a second.
 
-    The calling thread must live as long as this takes: the training process dies with it.
+    Processes are forked from `warm` if it is there, and not started from nothing, which takes seconds where
+    torch is imported. Without it the calling thread must live as long as this takes: they die with it.
     """
     hide()
     started_at, began = time.time(), time.monotonic()
@@ -61,18 +64,29 @@ def run_trial(order: Order, watch: Watch) -> Report:
     log.parent.mkdir(parents=True, exist_ok=True)
     log.write_bytes(b"")
     folder = _fresh(scratch / str(order.trial))
+    start = _starting(order, scratch, log, warm)
     try:
-        with feeding(order.task, order.seed, scratch) if is_fed(order.task) else nullcontext() as feeder:
+        fed = feeding(order.task, order.seed, scratch, start) if is_fed(order.task) else nullcontext()
+        with fed as feeder:
             training = Training(order.task, watch, folder / "submission", feeder)
-            ended, failure = _train(order, folder, log, training, feeder)
+            ended, failure = _train(order, folder, log, training, feeder, start)
             usage = training.usage(started_at, ended)
         scratch.chmod(0o700)  # the candidate may have locked us out
         if failure is None:
-            failure, exam_s = examine(order, scratch, folder / "submission", log, watch)
+            failure, exam_s = examine(order, scratch, folder / "submission", log, watch, start=start)
             usage = msgspec.structs.replace(usage, exam_s=exam_s)
     finally:
         _remove(folder)
     return Report(failure, msgspec.structs.replace(usage, wall_s=time.monotonic() - began))
+
+
+def _starting(order: Order, scratch: Path, log: Path, warm: Warm | None) -> Start:
+    if warm is None:
+        return cold
+    start = warm.start(imported(order.task.prepare, order.genome), order.task.device, scratch)
+    if warm.problem:
+        log.write_text(f"every process is started from nothing, which takes longer: {warm.problem}\n")
+    return start
 
 
 def clear_scratch(folder: Path) -> None:
@@ -86,7 +100,7 @@ def clear_scratch(folder: Path) -> None:
 
 
 def _train(
-    order: Order, folder: Path, log: Path, training: Training, feeder: Feeding | None
+    order: Order, folder: Path, log: Path, training: Training, feeder: Feeding | None, start: Start
 ) -> tuple[Exit, Outcome | None]:
     """Run train.py in `folder`; the outcome is None if there is something to examine."""
     submission = folder / "submission"
@@ -104,7 +118,8 @@ def _train(
         str(folder), device, told(task, order.seed, submission) | (feeder.told if feeder else {})
     )
     with Log(log) as output:
-        ended = run(command, folder, env, output, training, device, feeder.inherited if feeder else ())
+        inherited = feeder.inherited if feeder else ()
+        ended = run(command, folder, env, output, training, device, inherited, start)
         tail = output.tail()
         if feeder:
             feeder.check()
@@ -122,7 +137,13 @@ def _train(
 
 
 def examine(
-    order: Order, scratch: Path, submission: Path, log: Path, watch: Watch, limit_s: float = EXAM_S
+    order: Order,
+    scratch: Path,
+    submission: Path,
+    log: Path,
+    watch: Watch,
+    limit_s: float = EXAM_S,
+    start: Start = cold,
 ) -> tuple[Outcome, float]:
     """Examine `submission` in a folder of its own in `scratch`: the outcome, and the seconds it took."""
     task = order.task
@@ -141,6 +162,7 @@ def examine(
                 output,
                 limit_s,
                 lambda elapsed_s: watch(Progress("exam", elapsed_s, limit_s, fraction=1.0)),
+                start,
             )  # fmt: skip
     finally:
         _remove(folder)

@@ -11,8 +11,6 @@ import re
 import select
 import selectors
 import socket
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -23,6 +21,7 @@ import psutil  # type: ignore[import-untyped]
 
 from trainer.disk import Watched
 from trainer.hardware import gpu_memory_mb
+from trainer.launch import Start, cold
 from trainer.log import Log
 
 PULSE_S = 0.3
@@ -31,7 +30,6 @@ LONGEST_LINE = 2**16
 LAST_GASP = 2**22  # bytes still read from the pipes of a process that is gone
 MOST_PROCESSES = 512
 DYING_S = 10.0  # given to the supervisor, on a busy machine, before it is killed as well
-SUPERVISE = Path(__file__).with_name("supervise.py")
 
 
 class Overseer(Protocol):
@@ -57,7 +55,7 @@ class Exit:
     code: int
     overdue: bool
     wall_s: float
-    peak_memory_mb: float  # of the process and its descendants together, shared pages counted for each
+    peak_memory_mb: float  # of the command and its descendants together, shared pages counted for each
     excess: str = ""
 
 
@@ -69,6 +67,7 @@ def run(
     overseer: Overseer,
     device: str = "cpu",
     inherited: Collection[int] = (),
+    start: Start = cold,
 ) -> Exit:
     """Run `command` in `folder`, as the leader of a session of its own, until it ends or time is up.
 
@@ -84,16 +83,8 @@ def run(
         printed, prints = _pipe(stack)
         heard, tells = _socket(stack)
         try:
-            process = subprocess.Popen(
-                [sys.executable, "-I", "-S", str(SUPERVISE), str(os.getpid()), *command],
-                cwd=folder,
-                env={**env, "LINEAGES_TELEMETRY": str(tells)},
-                stdin=subprocess.DEVNULL,
-                stdout=prints,
-                stderr=prints,
-                pass_fds=(tells, *inherited),
-                start_new_session=True,
-            )
+            told = {**env, "LINEAGES_TELEMETRY": str(tells)}
+            process = start(command, folder, told, prints, (tells, *inherited))
         finally:
             os.close(prints)
             os.close(tells)
@@ -106,7 +97,7 @@ def run(
             process.wait()
         for pipe, take in ((printed, log.write), (heard, lines.write)):
             _drain(pipe, take)
-    return Exit(process.returncode, overdue, time.monotonic() - began, family.peak_mb, bounds.excess)
+    return Exit(process.wait(), overdue, time.monotonic() - began, family.peak_mb, bounds.excess)
 
 
 def _pipe(stack: contextlib.ExitStack) -> tuple[int, int]:
@@ -200,7 +191,7 @@ class _Bounds:
 
 
 class _Family:
-    """A process and every descendant that was ever seen of it."""
+    """A supervisor and every descendant that was ever seen of it. Its own memory is not theirs."""
 
     def __init__(self, pid: int, memory_mb: Callable[[Collection[int]], float]) -> None:
         self._root = psutil.Process(pid)
@@ -214,7 +205,7 @@ class _Family:
             alive = [self._root, *self._root.children(recursive=True)]
             self._seen.update(alive)
             self.size = len(alive)
-            self.peak_mb = max(self.peak_mb, self._memory_mb([member.pid for member in alive]))
+            self.peak_mb = max(self.peak_mb, self._memory_mb([member.pid for member in alive[1:]]))
 
     def kill(self) -> None:
         """Must come before the root is reaped: until then its number, and its group's, is nobody else's."""

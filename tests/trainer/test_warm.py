@@ -1,0 +1,262 @@
+"""A forked process is like a started one, hands nothing on to the next, and ends with whom it belongs to."""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import msgspec
+import psutil  # type: ignore[import-untyped]
+import pytest
+
+from trainer.launch import Process, Start, cold
+from trainer.outcome import Completed
+from trainer.sandbox import confined, environment
+from trainer.task import open_task
+from trainer.trial import Order, run_trial
+from trainer.warm.forks import Forks, Lost
+from trainer.warm.harness import Warm, imported
+
+ROOT = Path(__file__).parents[2]
+HILL = ROOT / "benchmarks" / "tasks" / "hill"
+NOTHING: frozenset[str] = frozenset()
+
+
+@pytest.fixture(scope="module")
+def warm() -> Iterator[Warm]:
+    with Warm() as ours:
+        yield ours
+
+
+@pytest.fixture
+def forks(warm: Warm, tmp_path: Path) -> Forks:
+    return having(warm, NOTHING, tmp_path)
+
+
+def having(warm: Warm, packages: frozenset[str], home: Path) -> Forks:
+    start = warm.start(packages, "cpu", home)
+    assert isinstance(start, Forks), warm.problem
+    return start
+
+
+class Cell:
+    """A scratch folder in which confined scripts run."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.printed = folder, folder / "printed"
+
+    def begin(self, start: Start, code: str, *words: str, inherited: tuple[int, ...] = ()) -> Process:
+        (self.folder / "train.py").write_text(code)
+        command = confined([sys.executable, "train.py", *words], "cpu")
+        env = environment(str(self.folder), "cpu", {"LINEAGES_SEED": "7"})
+        with self.printed.open("wb") as printed:
+            return start(command, self.folder, env, printed.fileno(), inherited)
+
+    def run(self, start: Start, code: str, *words: str, inherited: tuple[int, ...] = ()) -> tuple[int, str]:
+        """Exit code, and what was printed."""
+        code_ = self.begin(start, code, *words, inherited=inherited).wait(60)
+        return code_, self.printed.read_text()
+
+    def sleeps(self, start: Start) -> tuple[Process, psutil.Process]:
+        """A process that is asleep, by its supervisor and by itself."""
+        process = self.begin(start, "import os, time; print(os.getpid(), flush=True); time.sleep(60)")
+        until(lambda: self.printed.read_text().endswith("\n"))
+        return process, psutil.Process(int(self.printed.read_text()))
+
+
+@pytest.fixture
+def cell(tmp_path: Path) -> Cell:
+    return Cell(tmp_path)
+
+
+def until(true: Callable[[], bool], limit_s: float = 20.0) -> None:
+    deadline = time.monotonic() + limit_s
+    while not true():
+        assert time.monotonic() < deadline, "it never came true"
+        time.sleep(0.02)
+
+
+def gone(process: psutil.Process) -> bool:
+    return not process.is_running() or bool(process.status() == psutil.STATUS_ZOMBIE)
+
+
+CIRCUMSTANCES = """
+import ctypes, json, os, resource, signal, sys
+status = dict(line.split(":\\t", 1) for line in open("/proc/self/status") if ":\\t" in line)
+libc = ctypes.CDLL(None)
+libc.getenv.restype = ctypes.c_char_p
+death = ctypes.c_int()
+libc.prctl(2, ctypes.byref(death))
+circumstances = {
+    "python": [sys.argv, sys.path, str(sys.flags), sys.dont_write_bytecode, hash("lineages")],
+    "harness": sorted(name for name in sys.modules if name.partition(".")[0] == "trainer"),
+    "main": [__name__, __file__, sorted(globals()), sys.modules["__main__"].__dict__ is globals()],
+    "output": [sys.stdout.encoding, sys.stdout.write_through, sys.stdout.line_buffering, sys.stdin.read()],
+    "environment": [sorted(os.environ.items()), *(str(libc.getenv(name.encode())) for name in os.environ)],
+    "place": [os.getcwd(), os.umask(0), os.nice(0), len(os.sched_getaffinity(0))],
+    "session": [os.getsid(0) == os.getpid(), os.getpgid(0) == os.getpid(), death.value, libc.prctl(3)],
+    "descriptors": sorted(os.readlink(f"/proc/self/fd/{fd}").replace(str(os.getpid()), "PID")
+        for fd in os.listdir("/proc/self/fd") if os.path.islink(f"/proc/self/fd/{fd}")),
+    "status": [item for item in status.items() if item[0][:3] in ("Cap", "NoN", "Sec", "Uid", "Gid", "Thr")],
+    "signals": [status[name] for name in ("SigBlk", "SigIgn", "SigCgt", "ShdPnd")],
+    "limits": [resource.getrlimit(number) for number in range(16) if number != resource.RLIMIT_NPROC],
+    "memory runs out": open("/proc/self/oom_score_adj").read(),
+}
+print(json.dumps(circumstances, indent=1))
+"""
+
+
+def test_a_forked_process_finds_itself_in_the_circumstances_of_a_started_one(
+    cell: Cell, forks: Forks
+) -> None:
+    ends = os.pipe()
+    started, forked = (
+        cell.run(start, CIRCUMSTANCES, "one", "two", inherited=ends[:1]) for start in (cold, forks)
+    )
+    for end in ends:
+        os.close(end)
+    assert forked[1].splitlines() == started[1].splitlines()
+    assert started[0] == 0 and "pipe:" in started[1]
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "def f():\n    raise ValueError('no such\\nlayer')\nf()",
+        "try:\n    1 / 0\nexcept ZeroDivisionError as error:\n    raise KeyError('k') from error",
+        "def f(:",
+        "import sys; sys.excepthook = lambda kind, error, trace: print(kind.__name__); 1 / 0",
+        "raise KeyboardInterrupt",
+        "raise SystemExit('sorry')",
+        "import atexit; atexit.register(print, 'bye'); raise SystemExit(3)",
+        "import threading, time; threading.Thread(target=lambda: (time.sleep(0.2), print('late'))).start()",
+        "import os; print('unflushed', end=''); os._exit(4)",
+        "import os; os.kill(os.getpid(), 9)",
+        "import trainer",
+    ],
+)
+def test_it_ends_and_says_why_as_a_started_one_does(cell: Cell, forks: Forks, code: str) -> None:
+    assert cell.run(forks, code) == cell.run(cold, code)
+
+
+def test_what_one_changes_the_next_does_not_find(cell: Cell, forks: Forks) -> None:
+    cell.run(forks, "import json, os, sys; json.loads = None; os.environ['X'] = 'x'; sys.modules['x'] = json")
+    code = "import json, os, sys; print(json.loads is None, 'X' in os.environ, 'x' in sys.modules)"
+    assert cell.run(forks, code) == (0, "False False False\n")
+
+
+TORCH = """
+import sys
+imported = "torch" in sys.modules
+import numpy, random, torch
+print(random.random(), numpy.random.rand(), torch.rand(1).item())
+print(torch.get_num_threads(), torch.cuda.is_initialized(), torch.cuda._is_in_bad_fork())
+assert imported or sys.argv[1:] == ["cold"]
+"""
+
+
+def test_torch_is_there_already_and_no_two_draw_the_same_random_numbers(
+    cell: Cell, warm: Warm, tmp_path: Path
+) -> None:
+    forks = having(warm, frozenset({"torch"}), tmp_path)  # which would not begin with more than one thread
+    ended = [cell.run(start, TORCH, *words) for start, *words in ((forks,), (forks,), (cold, "cold"))]
+    drawn = [printed.splitlines()[0].split() for _, printed in ended]
+    assert len({number for numbers in drawn for number in numbers}) == 9
+    assert len({(code, printed.splitlines()[1]) for code, printed in ended}) == 1
+
+
+def test_a_confined_fork_can_do_nothing_to_the_fork_server(cell: Cell, forks: Forks) -> None:
+    process, _ = cell.sleeps(forks)
+    server = psutil.Process(process.pid).ppid()
+    process.terminate()
+    process.wait(20)
+    attempts = """
+import os, sys
+server = int(sys.argv[1])
+for attempt in (lambda: os.kill(server, 9), lambda: open(f"/proc/{server}/mem", "r+b"),
+        lambda: os.listdir(f"/proc/{server}/fd"), lambda: open(f"/proc/{server}/maps").read()):
+    try: attempt()
+    except PermissionError: print("denied")
+"""
+    assert cell.run(forks, attempts, str(server)) == (0, "denied\n" * 4)
+    assert forks.lives()
+
+
+def test_who_is_ended_takes_its_family_along(cell: Cell, forks: Forks) -> None:
+    process, inside = cell.sleeps(forks)
+    assert process.poll() is None
+    with pytest.raises(subprocess.TimeoutExpired):
+        process.wait(0.05)
+    process.terminate()
+    process.wait(20)
+    assert gone(inside)
+
+
+def test_with_a_fork_server_dies_what_it_forked_and_another_takes_its_place(
+    cell: Cell, warm: Warm, forks: Forks
+) -> None:
+    process, inside = cell.sleeps(forks)
+    psutil.Process(process.pid).parent().kill()
+    with pytest.raises(Lost):
+        process.wait(20)
+    until(lambda: gone(inside))
+    with pytest.raises(Lost):
+        cell.begin(forks, "")
+    again = having(warm, NOTHING, cell.folder)
+    assert again is not forks and cell.run(again, "print(1)") == (0, "1\n")
+
+
+def order(folder: Path, genome: str = (HILL / "train.py").read_text()) -> Order:
+    return Order(1, genome, 7, open_task(HILL, "cpu"), str(folder / "log"), str(folder / "scratch"))
+
+
+HARNESS = """
+import msgspec, sys
+from trainer.trial import Order, run_trial
+from trainer.warm.harness import Warm
+run_trial(msgspec.json.decode(sys.argv[1], type=Order), lambda progress: None, Warm())
+"""
+
+
+def test_with_a_killed_harness_die_its_fork_server_and_its_trial(tmp_path: Path) -> None:
+    says = order(tmp_path, "import time; print('here', flush=True); time.sleep(60)")
+    command = [sys.executable, "-c", HARNESS, msgspec.json.encode(says).decode()]
+    with subprocess.Popen(command, cwd=ROOT) as harness:
+        until(lambda: (tmp_path / "log").exists() and "here" in (tmp_path / "log").read_text())
+        family = psutil.Process(harness.pid).children(recursive=True)
+        harness.kill()
+    assert len(family) == 3  # fork server, supervisor, training
+    until(lambda: all(map(gone, family)))
+
+
+def test_trials_are_forked_and_score_as_ever(warm: Warm, tmp_path: Path) -> None:
+    outcomes = [run_trial(order(tmp_path), lambda progress: None, how).outcome for how in (warm, None)]
+    assert outcomes[0] == outcomes[1] and isinstance(outcomes[0], Completed)
+    assert not (tmp_path / "log").read_text()
+
+
+def test_where_no_fork_server_starts_trials_do_and_their_log_says_why(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("trainer.warm.harness.ALWAYS", ("no_such_module",))
+    with Warm() as broken:
+        for _ in range(2):
+            report = run_trial(order(tmp_path), lambda progress: None, broken)
+            assert isinstance(report.outcome, Completed)
+            assert "No module named 'no_such_module'" in (tmp_path / "log").read_text()
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("import os, json", set()),
+        ("import torch.nn as nn\nimport numpy", {"torch", "numpy"}),
+        ("def f():\n    from torch import nn", {"torch"}),
+        ("# import torch\nprint('import torch')", set()),
+        ("import torchvision\ndef f(:", set()),
+    ],
+)
+def test_only_what_a_task_imports_is_imported_for_it(text: str, expected: set[str]) -> None:
+    assert imported("", text) == expected
