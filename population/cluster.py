@@ -21,6 +21,7 @@ from population.backend import Answered, Gone, Message, Trained, attempt
 from population.drafting import Answer
 from population.lineage import Mind
 from population.proposers import Request
+from trainer.idle import give_way
 from trainer.outcome import Progress
 from trainer.trial import Order, run_trial
 from trainer.warm.harness import Warm
@@ -70,8 +71,8 @@ class Thinker:
     """
 
     def __init__(self, mind: Mind, device: str) -> None:
-        if device == "cpu":  # this thread and all that it will start
-            os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
+        if device == "cpu":
+            give_way()
         self._mind = mind
 
     def think(self, request: Request) -> Answer:

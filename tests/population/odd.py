@@ -2,6 +2,7 @@
 
 import os
 import signal
+from pathlib import Path
 
 from population.proposers import NoIdea, Proposal, Request
 
@@ -16,5 +17,7 @@ class Odd:
             case "fail":
                 raise OSError(28, "No space left on device", "/full")
             case "rank":
-                return Proposal(f"X = {os.sched_getscheduler(0)}\n", "how it is scheduled")
+                group = Path("/proc/self/autogroup")
+                nice = int(group.read_text().split()[-1]) if group.exists() else 19
+                return Proposal(f"X = {os.sched_getscheduler(0)}, {nice}\n", "how it is scheduled")
         return Proposal(f"X = {os.getpid()}\n", "an idea")

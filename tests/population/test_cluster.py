@@ -71,7 +71,7 @@ def test_a_mind_computes_only_when_no_trial_on_the_same_processor_wants_to(clust
     cluster.think(asked("rank"))
     message = heard(cluster)
     assert isinstance(message, Answered) and isinstance(message.answer, Draft)
-    assert message.answer.genome == f"X = {os.SCHED_IDLE}\n"
+    assert message.answer.genome == f"X = {os.SCHED_IDLE}, 19\n"
 
 
 def test_a_mind_that_dies_is_told_of_and_built_again(cluster: Cluster) -> None:
