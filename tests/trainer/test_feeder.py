@@ -21,6 +21,7 @@ from trainer.feeding import FeederFailed, is_fed, open_to_training
 from trainer.outcome import Completed, Crashed, Refused, Report, TimedOut
 from trainer.task import Task
 from trainer.trial import Order, run_trial
+from trainer.warm.harness import Warm
 
 ROWS = np.arange(50, dtype=np.uint16).repeat(4).reshape(50, 4)
 
@@ -145,15 +146,15 @@ if __name__ == "__main__":
 class Lab:
     """Runs trials, and keeps what was printed."""
 
-    def __init__(self, folder: Path, task: Task) -> None:
-        self.task, self.folder = task, folder
+    def __init__(self, folder: Path, task: Task, warm: Warm | None) -> None:
+        self.task, self.folder, self.warm = task, folder, warm
 
     def run(self, *does: str, **changed: object) -> Report:
         genome = GENOME.format(does="\n    ".join(does))
         order = Order(
             1, genome, 7, msgspec.structs.replace(self.task, **changed), str(self.log), str(self.folder)
         )
-        return run_trial(order, lambda progress: None)
+        return run_trial(order, lambda progress: None, self.warm)
 
     @property
     def log(self) -> Path:
@@ -161,8 +162,8 @@ class Lab:
 
 
 @pytest.fixture
-def lab(tmp_path: Path, task: Task) -> Lab:
-    return Lab(tmp_path, task)
+def lab(tmp_path: Path, task: Task, warm: Warm) -> Lab:
+    return Lab(tmp_path, task, warm)
 
 
 def test_a_trial_is_fed_the_rows_of_the_files_in_the_order_of_its_seed(lab: Lab) -> None:
@@ -213,7 +214,7 @@ def test_a_clock_that_only_the_candidate_started_is_none(lab: Lab) -> None:
     genome = f"import os, time; {tells.replace('{{', '{').replace('}}', '}')}; time.sleep(60)"
     task = msgspec.structs.replace(lab.task, startup_s=1.0)
     order = Order(1, genome, 7, task, str(lab.log), str(lab.folder))
-    assert run_trial(order, lambda progress: None).outcome == TimedOut("startup", 1.0)
+    assert run_trial(order, lambda progress: None, lab.warm).outcome == TimedOut("startup", 1.0)
 
 
 IN_TIME = ("next(prepare.batches(1))", "prepare.submit(build_model())")
@@ -253,6 +254,30 @@ def test_an_honest_trial_is_scored_and_may_end_later_than_its_submission(
     assert isinstance(report.outcome, Completed), report.outcome
     assert report.outcome.score == pytest.approx(4.5)  # a uniform guess among 512 tokens of two bytes
     assert report.usage.training_s > 2.5 and report.usage.steps == 1
+
+
+LEARNS = (
+    "model = build_model()",
+    "torch.nn.init.normal_(model.table.weight, std=0.01)",
+    "optimiser = torch.optim.AdamW(model.parameters(), lr=0.1)",
+    "for _ in range(5):",
+    "    inputs, targets = next(prepare.batches(16))",
+    "    torch.nn.functional.cross_entropy(model(inputs).flatten(0, 1), targets.flatten()).backward()",
+    "    optimiser.step(); optimiser.zero_grad()",
+    "prepare.submit(model)",
+    "print(hashlib.sha256(model.table.weight.detach().numpy().tobytes()).hexdigest())",
+)
+
+
+@pytest.mark.slow
+def test_a_forked_trial_learns_and_scores_to_the_last_bit_what_a_started_one_does(lab: Lab) -> None:
+    found = []
+    for warm in (lab.warm, None):
+        lab.warm = warm
+        outcome = lab.run(*LEARNS, budget_s=60.0).outcome
+        assert isinstance(outcome, Completed), outcome
+        found.append((outcome.score, lab.log.read_text()))
+    assert found[0] == found[1] and found[0][0] != pytest.approx(4.5)
 
 
 def test_a_feeder_that_fails_is_not_the_candidates_fault(lab: Lab) -> None:

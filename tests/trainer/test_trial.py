@@ -20,6 +20,7 @@ from trainer.task import Task, open_task
 from trainer.telemetry import Step, parse
 from trainer.training import GRACE_FRACTION
 from trainer.trial import Order, clear_scratch, examine, run_trial
+from trainer.warm.harness import Warm
 
 ROOT = Path(__file__).parents[2]
 HILL = ROOT / "benchmarks" / "tasks" / "hill"
@@ -55,7 +56,8 @@ def task_in(folder: Path, prepare: str = PREPARE, budget_s: float | None = None)
 class Lab:
     """Runs genomes on a tiny task whose score is a number in a file."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, warm: Warm | None) -> None:
+        self.warm = warm
         self.scratch, self.log, self.task_folder = folder / "scratch", folder / "t.log", folder / "task"
         self.progress: list[Progress] = []
 
@@ -69,7 +71,7 @@ class Lab:
         return int(found[1]) if found else None
 
     def run(self, genome: str, prepare: str = PREPARE, budget_s: float | None = None) -> Report:
-        return run_trial(self.order(genome, prepare, budget_s), self.progress.append)
+        return run_trial(self.order(genome, prepare, budget_s), self.progress.append, self.warm)
 
 
 @pytest.fixture
@@ -84,9 +86,13 @@ def lively(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("trainer.watch.PULSE_S", 0.05)
 
 
+FORKED, STARTED = "forked", "started"
+both_ways = pytest.mark.parametrize("lab", [FORKED, STARTED], indirect=True)
+
+
 @pytest.fixture
-def lab(tmp_path: Path) -> Lab:
-    return Lab(tmp_path)
+def lab(tmp_path: Path, warm: Warm, request: pytest.FixtureRequest) -> Lab:
+    return Lab(tmp_path, warm if getattr(request, "param", FORKED) == FORKED else None)
 
 
 def environ_of(process: psutil.Process) -> dict[str, str]:
@@ -112,6 +118,7 @@ def gone(pid: int | None) -> bool:
         return True
 
 
+@both_ways
 def test_a_submission_is_scored_and_nothing_is_left(lab: Lab) -> None:
     report = lab.run(SUBMIT)
     assert report.outcome == Completed(0.5, {"loss": 0.5})
@@ -126,6 +133,7 @@ def test_the_toy_task_scores_its_own_genome(tmp_path: Path) -> None:
     assert outcome.score == pytest.approx(2.565761, abs=1e-6)
 
 
+@both_ways
 def test_a_crash_is_reported_by_the_line_its_traceback_ends_with(lab: Lab) -> None:
     outcome = lab.run("print('begun', flush=True)\nraise ValueError('no such\\nlayer')").outcome
     assert isinstance(outcome, Crashed)
@@ -139,6 +147,7 @@ def test_a_genome_that_is_no_python_crashes(lab: Lab) -> None:
     assert "SyntaxError" in outcome.reason
 
 
+@both_ways
 def test_a_process_that_kills_itself_crashes(lab: Lab) -> None:
     outcome = lab.run(SUBMIT + "os.kill(os.getpid(), 9)").outcome
     assert isinstance(outcome, Crashed)
@@ -199,6 +208,7 @@ def test_a_short_budget_leaves_time_to_submit_and_exit(lab: Lab) -> None:
     assert lab.run(SUBMIT + "time.sleep(0.5)", budget_s=0.1).outcome == Completed(0.5, {"loss": 0.5})
 
 
+@both_ways
 def test_a_candidate_that_never_starts_its_clock_is_killed_at_the_start_up_limit(lab: Lab) -> None:
     report = lab.run("import time; time.sleep(60)", PREPARE + "STARTUP_S = 0.4")
     assert report.outcome == TimedOut("startup", 0.4)
@@ -247,6 +257,7 @@ def test_a_forked_child_that_holds_the_output_open_is_killed(lab: Lab, child: st
     assert gone(lab.said("child"))
 
 
+@both_ways
 def test_a_daemon_that_left_its_session_unseen_is_killed(lab: Lab) -> None:
     daemon = """
 ready, tell = os.pipe()
@@ -264,6 +275,8 @@ os.read(ready, 1)
     assert gone(lab.said("daemon"))
 
 
+# Started: for forked processes /proc shows the environment of what they were forked from.
+@pytest.mark.parametrize("lab", [STARTED], indirect=True)
 def test_daemons_beget_daemons_in_vain(lab: Lab) -> None:
     relay = """
 def pass_on():
@@ -282,6 +295,7 @@ time.sleep(0.2)
         assert not [p for p in psutil.process_iter() if environ_of(p).get("HOME", "").startswith(inside)]
 
 
+@both_ways
 @pytest.mark.usefixtures("impatient")
 def test_children_die_with_a_candidate_that_is_killed(lab: Lab) -> None:
     fork = FORK.format(child="os.setsid()")
@@ -336,6 +350,7 @@ def test_any_line_of_telemetry_can_be_read(line: bytes) -> None:
     assert not isinstance(event, Step) or event.steps >= 0
 
 
+@both_ways
 def test_a_candidate_sees_no_key_of_its_parent(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", "sk-secret")
     monkeypatch.setenv("LINEAGES_API_KEY", "sk-secret")
@@ -365,6 +380,7 @@ pathlib.Path("train.py").write_text("")
     assert lab.run(genome, prepare).outcome == Completed(len(genome), {"loss": len(genome)})
 
 
+@both_ways
 @pytest.mark.usefixtures("lively")
 def test_memory_is_measured(lab: Lab) -> None:
     report = lab.run(SUBMIT + "x = bytearray(200 * 2**20)\ntime.sleep(0.5)")
@@ -541,6 +557,7 @@ def test_a_candidate_dies_with_a_killed_harness_and_its_scratch_can_be_cleared(l
     assert not lab.scratch.exists()
 
 
+@both_ways
 def test_no_descriptor_stays_open(lab: Lab) -> None:
     lab.run(SUBMIT)
     before = len(list(Path("/proc/self/fd").iterdir()))

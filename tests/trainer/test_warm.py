@@ -4,7 +4,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
@@ -22,12 +22,6 @@ from trainer.warm.harness import Warm, imported
 ROOT = Path(__file__).parents[2]
 HILL = ROOT / "benchmarks" / "tasks" / "hill"
 NOTHING: frozenset[str] = frozenset()
-
-
-@pytest.fixture(scope="module")
-def warm() -> Iterator[Warm]:
-    with Warm() as ours:
-        yield ours
 
 
 @pytest.fixture
@@ -58,6 +52,13 @@ class Cell:
         """Exit code, and what was printed."""
         code_ = self.begin(start, code, *words, inherited=inherited).wait(60)
         return code_, self.printed.read_text()
+
+    def left(self) -> str:
+        """What the file `left` holds, if a script left one."""
+        file = self.folder / "left"
+        text = file.read_text() if file.exists() else ""
+        file.unlink(missing_ok=True)
+        return text
 
     def sleeps(self, start: Start) -> tuple[Process, psutil.Process]:
         """A process that is asleep, by its supervisor and by itself."""
@@ -134,11 +135,14 @@ def test_a_forked_process_finds_itself_in_the_circumstances_of_a_started_one(
         "import threading, time; threading.Thread(target=lambda: (time.sleep(0.2), print('late'))).start()",
         "import os; print('unflushed', end=''); os._exit(4)",
         "import os; os.kill(os.getpid(), 9)",
+        "import ctypes; ctypes.CDLL(None).printf(b'by C'); raise SystemExit(5)",
+        "open('left', 'w').write('x'); left = open('left', 'a'); left.write('y')",
         "import trainer",
     ],
 )
 def test_it_ends_and_says_why_as_a_started_one_does(cell: Cell, forks: Forks, code: str) -> None:
-    assert cell.run(forks, code) == cell.run(cold, code)
+    ended = [(*cell.run(start, code), cell.left()) for start in (forks, cold)]
+    assert ended[0] == ended[1]
 
 
 def test_what_one_changes_the_next_does_not_find(cell: Cell, forks: Forks) -> None:
