@@ -16,8 +16,8 @@ What a cheat can still do:
   rows. Noise costs its maker too, half its square in nats.
 - Learn a little from other rows of the validation set while it is asked them, as long as the mean gain is
   below MOST_LEAK and no logit moves by more than MOST_CHANGE.
-- Pass notes from one server to the other through channels that `trainer.sandbox` does not close: advisory
-  locks on and watches of files that both may read, the load of the machine, the timing of caches.
+- Pass notes from one server to the other through channels that `trainer.sandbox` does not close: what the
+  kernel counts for all, the load of the machine, the timing of caches.
 - Know validation text from before: nothing here can tell that from having learned.
 """
 

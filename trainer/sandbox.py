@@ -5,9 +5,10 @@ itself and then becomes the command. A confined process
 
 - reads the interpreter, system libraries, a few facts about the machine and itself, and what it is given;
 - writes its own scratch folder, which is also its home and its place for caches, and nothing else; /dev/shm
-  and System V memory are its own too where the system allows, and closed to it where not;
-- has no socket but pairs of them, no signal for and no look into any process outside, even as root
-  (`landlock.py`, `syscalls.py`);
+  is its own too where the system allows, and closed to it where not; System V memory and message queues,
+  locks on and watches of files that it shares with others do not exist for it;
+- has no socket but pairs of them, no signal for, no look into and no say over any process outside, even as
+  root, and no namespace in which it could be root again (`landlock.py`, `syscalls.py`);
 - finds no name in its environment that is not listed here, gains no privilege and has lost root's;
 - has limits of memory, processes, open files, the size of a file and processor time, and goes first when the
   machine runs out of memory; what its folder and its family grow to is watched by `watch.py`, which also sees
@@ -17,20 +18,26 @@ itself and then becomes the command. A confined process
 
 What is not covered:
 
-- UDP, unix sockets and the modes of files, on processors for which `syscalls.py` has no table.
+- UDP, unix sockets, the modes of files and all else that `syscalls.py` forbids, on processors for which it
+  has no table.
 - Signals to and abstract sockets of other processes, on kernels before 6.12; TCP before 6.7, where, however,
   no socket can be made at all. On CUDA unix sockets can be made, but not connected.
-- Side channels: time, caches, the load of the machine and of the card, the names of files (stat needs no
-  right to read). The nice value, cores and scheduling of other processes of the same user can be changed.
+- Side channels: time, caches, the load of the machine and of the card and what the kernel counts (free memory
+  and disk, open files, numbers of processes), the names of files and when they were last read (stat needs no
+  right to read).
 - Memory: the limit holds for each process and not for all together, and not for pages of /dev/shm, which has
-  one of its own. On CUDA there is none, since the driver reserves far more addresses than there is memory.
-- The number of processes is unlimited for root; the watcher then ends the trial when it sees too many.
+  one of its own, nor of files in memory. On CUDA there is none, since the driver reserves far more addresses
+  than there is memory.
+- The number of processes is unlimited for root; the watcher then ends the trial when it sees too many. A
+  crowd that doubles faster than the watcher gets to look can slow the machine down until it ends by itself.
+- Locks: a family of processes has none on files either, though it is told that it has. Touching a file that
+  is not there (utimensat) seems to succeed too, and makes none.
 - GPU: memory that an earlier process left on the card is cleared by the driver, not here; its ioctls are a
   large part of the kernel that is open to a candidate, and bugs there are not held back by anything here. The
   model server on CUDA uses the machine's own /dev/shm, which CUDA's sharing needs: it can read and write what
   it can name there. Device files that the driver has yet to make when a process starts stay closed to it.
-- Disk: what is deleted and still open is not seen in a folder's size; the watcher ends the trial when the
-  disk itself is nearly full.
+- Disk: what is deleted and still open is not seen in a folder's size, and what is in a folder it has closed
+  only by root; the watcher ends the trial when the disk itself is nearly full.
 - Bugs of the kernel.
 """
 
