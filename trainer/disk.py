@@ -9,6 +9,7 @@ from pathlib import Path
 MB = 2**20
 MOST_MB = 16384
 MOST_ENTRIES = 100_000
+LONGEST_PATH = 3500  # of what the system takes, 4096 bytes, behind which nothing could be seen
 LEAST_FREE_MB = 256  # on the disk, or half of what was free at first if that is less
 LOOKS_FRACTION = 0.05  # of the time, at most, is spent on looking
 LEAST_PAUSE_S = 1.0
@@ -42,6 +43,8 @@ def excess(folder: Path, least_free_mb: float) -> str:
     for number, entry in enumerate(_entries(folder)):
         with contextlib.suppress(OSError):  # gone again
             used += entry.stat(follow_symlinks=False).st_blocks * 512
+        if len(entry.path) > LONGEST_PATH:
+            return "its scratch folder holds paths too long to be looked at"
         if number >= MOST_ENTRIES:
             return f"its scratch folder holds more than {MOST_ENTRIES} files"
         if used > MOST_MB * MB:
