@@ -17,6 +17,7 @@ import msgspec
 from msgspec import Struct
 
 from trainer import rows, static
+from trainer.feeding import open_to_training
 from trainer.log import Log, one_line
 from trainer.process import hide
 from trainer.sandbox import Sandbox, confined, environment
@@ -88,8 +89,8 @@ class Preflight(Struct, frozen=True):
         with _folder(Path(self.scratch)) as folder, Log() as said:
             (folder / "train.py").write_text(genome, encoding="utf-8")
             (folder / "prepare.py").write_text(self.task.prepare, encoding="utf-8")
-            data = Path(self.task.folder) / "data"
-            command = confined(self.command(source), "cpu", reads=[data], sandbox=self.sandbox)
+            reads = open_to_training(self.task)
+            command = confined(self.command(source), "cpu", reads=reads, sandbox=self.sandbox)
             # On the CPU whatever the device, and not compiled, which takes minutes and changes no shape.
             settings = {"OMP_NUM_THREADS": "1", "TORCH_COMPILE_DISABLE": "1"}
             env = environment(str(folder), "cpu", told(self.task, 0, folder / "submission") | settings)
