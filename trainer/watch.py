@@ -29,7 +29,10 @@ CHUNK = 2**16
 LONGEST_LINE = 2**16
 LAST_GASP = 2**22  # bytes still read from the pipes of a process that is gone
 MOST_PROCESSES = 512
+MOST_THREADS = 4096  # of all of them together: a system has numbers for some 32,000, and root is not limited
 DYING_S = 10.0  # given to the supervisor, on a busy machine, before it is killed as well
+HIGH_WATER_KB = re.compile(rb"VmHWM:\s+(\d+) kB")
+THREADS = re.compile(rb"Threads:\s+(\d+)")
 
 
 class Overseer(Protocol):
@@ -187,6 +190,8 @@ class _Bounds:
         self.excess = self._disk.excess()
         if self._family.size > MOST_PROCESSES:
             self.excess = f"it started more than {MOST_PROCESSES} processes"
+        if self._family.threads > MOST_THREADS:
+            self.excess = f"it started more than {MOST_THREADS} threads"
         self._overseer.pulse()
 
 
@@ -198,14 +203,16 @@ class _Family:
         self._seen = {self._root}
         self._memory_mb = memory_mb
         self.peak_mb = 0.0
-        self.size = 0
+        self.size = self.threads = 0
 
     def look(self) -> None:
         with contextlib.suppress(psutil.Error):
             alive = [self._root, *self._root.children(recursive=True)]
             self._seen.update(alive)
             self.size = len(alive)
-            self.peak_mb = max(self.peak_mb, self._memory_mb([member.pid for member in alive[1:]]))
+            numbers = [member.pid for member in alive[1:]]
+            self.threads = sum(_kernel_says(pid, THREADS) for pid in numbers)
+            self.peak_mb = max(self.peak_mb, self._memory_mb(numbers))
 
     def kill(self) -> None:
         """Must come before the root is reaped: until then its number, and its group's, is nobody else's."""
@@ -229,14 +236,15 @@ def _wait_for_end(pid: int, limit_s: float) -> None:
 
 
 def _resident_mb(pids: Collection[int]) -> float:
-    return sum(map(_high_water_mb, pids))
+    """The most memory that each living process ever had resident, added up."""
+    return sum(_kernel_says(pid, HIGH_WATER_KB) for pid in pids) / 1024
 
 
-def _high_water_mb(pid: int) -> float:
-    """The most memory a living process ever had resident; 0 for one that is gone."""
+def _kernel_says(pid: int, what: re.Pattern[bytes]) -> int:
+    """A number in the status of a living process; 0 for one that is gone."""
     try:
         status = Path(f"/proc/{pid}/status").read_bytes()
     except OSError:
-        return 0.0
-    found = re.search(rb"VmHWM:\s+(\d+) kB", status)
-    return int(found[1]) / 1024 if found else 0.0
+        return 0
+    found = what.search(status)
+    return int(found[1]) if found else 0
