@@ -10,7 +10,7 @@ import math
 
 from msgspec import Struct
 
-from population.evidence import Estimate, best, weigh
+from population.evidence import Estimate, Evidence, best, weigh
 from population.state import Population
 from population.weighing.impartial import impartial
 from population.weighing.scores import location
@@ -44,7 +44,7 @@ def claim(population: Population) -> Claim | None:
     if found == baseline or not sessions:
         return Claim(evidence.estimates[baseline], evidence.estimates[found], 0)
     session = min(sessions, key=lambda one: (sum(1 / len(scores[one]) for scores in ends), -one))
-    first, last = (_mean(scores[session], evidence.sigma) for scores in ends)
+    first, last = (_mean(scores[session], evidence) for scores in ends)
     return Claim(first, last, last.trials)
 
 
@@ -57,5 +57,6 @@ def _by_session(population: Population, commit: str) -> dict[int, list[float]]:
     return found
 
 
-def _mean(scores: list[float], sigma: float) -> Estimate:
-    return Estimate(location(scores, sigma), sigma / math.sqrt(len(scores)), len(scores))
+def _mean(scores: list[float], evidence: Evidence) -> Estimate:
+    mean, sd = location(scores, evidence.sigma), evidence.spread / math.sqrt(len(scores))
+    return Estimate(mean, sd, len(scores))

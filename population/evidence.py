@@ -21,6 +21,7 @@ class Evidence(Struct, frozen=True):
     """All that the scores of a population say, at one moment."""
 
     sigma: float  # standard deviation of one trial
+    spread: float  # the same, with the rare trials that are far off
     effects: dict[int, Effect]  # by candidate that was scored: against its base, in sigmas
     estimates: dict[str, Estimate]  # by commit that advanced, the baseline among them
     best: str | None = None  # the commit with the best posterior of these; of equals the simpler
@@ -61,15 +62,15 @@ def best(population: Population) -> str | None:
 def _weigh(population: Population) -> Evidence:
     baseline = population.baseline
     if baseline is None or baseline not in population.scores:
-        return Evidence(0.0, {}, {})
+        return Evidence(0.0, 0.0, {}, {})
     scores = Scores(population)
-    sigma = scores.sigma(population.run.profile, scores.of(baseline)[0])
-    tree = Tree(population, scores, sigma)
+    noise = scores.noise(population.run.profile, scores.of(baseline)[0])
+    tree = Tree(population, scores, noise.sigma)
     before = Effects.before()
     tree.walk(before.learned(*tree.walk(before, learning=True)))
     estimates = tree.estimates()
     found = _lowest(population, {commit: estimate.mean for commit, estimate in estimates.items()})
-    return Evidence(sigma, tree.effects(), estimates, found)
+    return Evidence(noise.sigma, noise.spread, tree.effects(), estimates, found)
 
 
 def _lowest(population: Population, scores: dict[str, float]) -> str | None:

@@ -9,7 +9,8 @@ off as a bad day ever after.
 
 Now and then a trial is far off: something else ran on the machine. So what is far beyond the noise counts as
 far as `_REACH` and no farther, in sigma and in a mean (Huber 1964, with his proposal 2 for the scale), and
-two scores that contradict each other ask for a third.
+two scores that contradict each other ask for a third. What a run claims in the end has to allow for such a
+trial among its own, and takes the whole spread of repeats.
 """
 
 import math
@@ -17,7 +18,9 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 from statistics import fmean, median
-from typing import Final
+from typing import Final, TypeAlias
+
+from msgspec import Struct
 
 from population.state import Population, Trial
 from population.weighing.impartial import impartial
@@ -29,10 +32,21 @@ _UNKNOWN: Final = (1e-3, 1.0)
 _LEAST: Final = 1e-7  # of the score: what repeats that agree exactly still leave
 _NOTHING: Final = 1e-12  # the same where the score is 0
 _REACH: Final = math.sqrt(3.0)  # sigmas beyond which a deviation counts no farther
+_FAR: Final = 5.0  # the same in the whole spread, where only what cannot be noise at all is cut
 _CAPPED: Final = 0.858  # mean of a squared normal deviation that is capped so: 3 P(|z| > c) + E[z^2; |z| < c]
 _ROUNDS: Final = 5  # of looking for the means and sigma in turn; more change nothing that matters
 _CONTRADICTION: Final = 4.0  # standard deviations of their difference at which two scores contradict
 _SESSION_SIGMAS: Final = 1.5  # typical offset of a session: 0.52 to 0.58 mbpb where sigma is 0.4
+
+
+Square: TypeAlias = tuple[float, float]  # and how many degrees of freedom it is worth
+
+
+class Noise(Struct, frozen=True):
+    """Standard deviations of one trial: `sigma` as trials go, `spread` with those that are far off."""
+
+    sigma: float
+    spread: float
 
 
 class Scores:
@@ -50,21 +64,20 @@ class Scores:
         scores, trials = self._population.scores[commit], self._population.measured[commit]
         return [score - self._offsets[trial.session] for score, trial in zip(scores, trials, strict=True)]
 
-    def sigma(self, profile: str, level: float) -> float:
-        """Noise of one trial where scores are about `level`.
-
-        The root of the mean variance of repeats within a session, pooled, and of the profile's prior.
-        """
+    def noise(self, profile: str, level: float) -> Noise:
+        """Of one trial, where scores are about `level`: what repeats within a session and the profile say."""
         relative, weight = _PROFILES.get(profile, _UNKNOWN)
         usual, least = relative * abs(level), max(_LEAST * abs(level), _NOTHING)
         together = [scores for trials in self._repeated for scores in _by_session(trials)]
         if together and all(max(scores) - min(scores) <= least for scores in together):
-            return least  # a task without noise
-        variance = usual**2
+            return Noise(least, least)  # a task without noise
+        core = usual**2
+        squares: list[Square] = []
         for _ in range(_ROUNDS):
-            squares = [square for scores in together for square in _squares(scores, math.sqrt(variance))]
-            variance = _variance(squares, usual**2, weight)
-        return max(math.sqrt(variance), least)
+            squares = [square for scores in together for square in _squares(scores, math.sqrt(core))]
+            core = _core(squares, usual**2, weight)
+        whole = _mean([(min(square, _FAR**2 * core), free) for square, free in squares], usual**2, weight)
+        return Noise(max(math.sqrt(core), least), max(math.sqrt(max(core, whole)), least))
 
     def _compare(self, population: Population) -> None:
         """Offset each session by what was measured in it and before, by trials that nobody picked."""
@@ -100,18 +113,15 @@ def _by_session(trials: Iterable[Trial]) -> Iterator[list[float]]:
             yield scores
 
 
-def _squares(scores: Sequence[float], sigma: float) -> Iterator[tuple[float, float]]:
-    """Squares whose mean is sigma squared, and how many degrees of freedom each is worth."""
+def _squares(scores: Sequence[float], sigma: float) -> Iterator[Square]:
+    """Squared deviations whose mean is the variance."""
     middle, free = location(scores, sigma), 1 - 1 / len(scores)
     for score in scores:
         yield (score - middle) ** 2 / free, free
 
 
-def _variance(squares: Sequence[tuple[float, float]], usual: float, weight: float) -> float:
-    """Sigma squared by some squares and a prior that is worth `weight` degrees of freedom.
-
-    The one v of which it is the mean itself, each square counting at most `_REACH`^2 v.
-    """
+def _core(squares: Sequence[Square], usual: float, weight: float) -> float:
+    """The variance v that is the mean of the squares and the prior when each counts at most `_REACH`^2 v."""
     rest = weight * usual + sum(square * free for square, free in squares)
     among = weight + _CAPPED * sum(free for _, free in squares)
     for square, free in sorted(squares, reverse=True):
@@ -119,6 +129,12 @@ def _variance(squares: Sequence[tuple[float, float]], usual: float, weight: floa
             break
         rest, among = rest - square * free, among - _REACH**2 * free
     return rest / among
+
+
+def _mean(squares: Sequence[Square], usual: float, weight: float) -> float:
+    return (weight * usual + sum(square * free for square, free in squares)) / (
+        weight + sum(free for _, free in squares)
+    )
 
 
 def _offset(scored: Iterable[tuple[str, float]], before: Mapping[str, list[float]]) -> float:

@@ -41,8 +41,8 @@ def test_what_was_measured_again_claims_what_that_says_and_not_what_it_was_picke
     found = claim(run.population)
     assert found is not None and found.fresh == 2
     assert found.gain == pytest.approx(5 * SIGMA)
-    sigma = run.evidence.sigma
-    assert found.sd == pytest.approx(sigma * (1 / 2 + 1 / 2) ** 0.5)
+    spread = run.evidence.spread
+    assert found.sd == pytest.approx(spread * (1 / 2 + 1 / 2) ** 0.5)
 
 
 def test_a_repeat_that_led_to_the_verdict_is_not_fresh() -> None:

@@ -99,7 +99,7 @@ def test_a_crash_says_nothing_of_any_score() -> None:
 def test_before_the_baseline_has_a_score_there_is_no_evidence() -> None:
     assert best(Population()) is None
     population = replay([Entry(1, 1.0, started())])
-    assert weigh(population) == Evidence(0.0, {}, {})
+    assert weigh(population) == Evidence(0.0, 0.0, {}, {})
     assert best(population) is None
 
 

@@ -73,3 +73,17 @@ def test_a_baseline_whose_scores_contradict_each_other_is_measured_a_third_time(
     assert "contradict" in decision.reason
     run.measured(1, 0.3)
     assert weigh(run.population).estimates[run.population.baseline or ""].mean < 1 + 2 * SIGMA
+
+
+def test_what_is_claimed_allows_for_trials_that_are_far_off() -> None:
+    run = Run()
+    for sigmas in (0.4, -0.6, 25.0, 0.1):
+        run.measured(1, sigmas)
+    assert run.evidence.sigma < 1.3 * SIGMA < 1.6 * SIGMA < run.evidence.spread < 5 * SIGMA
+
+
+def test_without_any_far_off_the_spread_is_the_noise() -> None:
+    run = Run()
+    for sigmas in (0.4, -0.6, 1.1, 0.1):
+        run.measured(1, sigmas)
+    assert run.evidence.spread == pytest.approx(run.evidence.sigma, rel=0.1)
