@@ -1,8 +1,9 @@
 """What the confined exam costs beside a plain computation of the score: `uv run python benchmarks/exam.py`.
 
-Both score the first genome of the cpu profile as it is before training, in processes of their own from start
-to end, taking turns: the exam with its examiner and two confined model servers, and a script that loads the
-weights and goes through the validation rows. Scores must agree.
+All score the first genome of the cpu profile as it is before training, in processes of their own from start
+to end, taking turns: the exam with its examiner and two confined model servers, once started from nothing and
+once forked, as in a run, and a script that loads the weights and goes through the validation rows. Scores must
+agree.
 """
 
 import statistics
@@ -19,10 +20,12 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from population.genome import rewrite
 from trainer.hardware import detect, sizing
+from trainer.launch import Start, cold
 from trainer.outcome import Completed
 from trainer.sandbox import environment
 from trainer.task import open_task, told
 from trainer.trial import Order, examine
+from trainer.warm.harness import Warm, imported
 
 ROOT = Path(__file__).resolve().parents[1]
 MOST_RATIO, MOST_MORE_S = 1.5, 3.0
@@ -47,10 +50,10 @@ with torch.inference_mode():
 
 
 def main(turns: int = 5) -> None:
-    """Print the median seconds of both, and how they compare with what the exam may cost."""
+    """Print the median seconds of each, and how they compare with what the exam may cost."""
     task = open_task(ROOT, "cpu", profile="cpu")
     genome = rewrite((ROOT / "trainer" / "train.py").read_text(), sizing("cpu", detect("cpu")))
-    with tempfile.TemporaryDirectory(prefix="lin") as home:
+    with tempfile.TemporaryDirectory(prefix="lin") as home, Warm() as warm:
         folder = Path(home)
         (folder / "train.py").write_text(genome)
         (folder / "prepare.py").write_text(task.prepare)
@@ -65,18 +68,24 @@ def main(turns: int = 5) -> None:
 
         order = Order(1, genome, 0, task, str(folder / "log"), home)
 
-        def examined() -> float:
-            outcome, _ = examine(order, folder, submission, folder / "log", lambda progress: None)
+        def examined(start: Start) -> float:
+            log = folder / "log"
+            outcome, _ = examine(order, folder, submission, log, lambda progress: None, start=start)
             assert isinstance(outcome, Completed), outcome
             return outcome.score
 
         python(SUBMIT)
-        taken = [(timed(lambda: float(python(PLAIN))), timed(examined)) for _ in range(turns)]
-    plain_s, exam_s = (statistics.median(run[0] for run in runs) for runs in zip(*taken, strict=True))
-    apart = max(abs(plain[1] - exam[1]) for plain, exam in taken)
+        forks = warm.start(imported(task.prepare, genome), "cpu", folder)
+        works = (lambda: float(python(PLAIN)), lambda: examined(cold), lambda: examined(forks))
+        taken = [[timed(work) for work in works] for _ in range(turns)]
+    plain_s, exam_s, forked_s = (
+        statistics.median(run[0] for run in runs) for runs in zip(*taken, strict=True)
+    )
+    apart = max(abs(plain[1] - exam[1]) for plain, *exams in taken for exam in exams)
     may_s = MOST_RATIO * plain_s + MOST_MORE_S
     print(f"plain computation   {plain_s:6.2f} s")
     print(f"confined exam       {exam_s:6.2f} s, {exam_s / plain_s:.2f} times the plain one")
+    print(f"forked exam         {forked_s:6.2f} s, {forked_s / plain_s:.2f} times the plain one")
     print(f"it may cost         {may_s:6.2f} s ({MOST_RATIO:g} times the plain one and {MOST_MORE_S:g} s)")
     print(f"scores differ by at most {apart:.1e} bits per byte")
 

@@ -212,6 +212,44 @@ def test_with_a_fork_server_dies_what_it_forked_and_another_takes_its_place(
     assert again is not forks and cell.run(again, "print(1)") == (0, "1\n")
 
 
+EXAMINER = """
+import sys, time
+from pathlib import Path
+from trainer.sandbox import confined, environment
+from trainer.warm.forks import Forks
+from trainer.warm.server import fork_here
+forks = Forks(fork_here())
+secret = "what it is examined " + "on"
+command, env = confined([sys.executable, "model.py"], "cpu"), environment(str(Path.cwd()), "cpu", {})
+forks(command, Path.cwd(), env, None)
+time.sleep(60)
+"""
+MODEL = """
+import gc, os, time
+known = any(isinstance(each, dict) and "what it is examined on" in each.values() for each in gc.get_objects())
+print(known, os.getpid(), flush=True)
+time.sleep(60)
+"""
+
+
+@pytest.mark.parametrize("end", [lambda examiner: examiner.parent().terminate(), psutil.Process.kill])
+def test_a_model_server_knows_nothing_of_its_examiner_and_ends_with_it(
+    cell: Cell, forks: Forks, end: Callable[[psutil.Process], None]
+) -> None:
+    (cell.folder / "model.py").write_text(MODEL)
+    (cell.folder / "exam.py").write_text(EXAMINER)
+    env = environment(str(cell.folder), "cpu", {"PYTHONPATH": str(ROOT)})
+    with cell.printed.open("wb") as printed:
+        process = forks([sys.executable, "-P", "exam.py"], cell.folder, env, printed.fileno())
+    until(lambda: cell.printed.read_text().endswith("\n"))
+    known, model = cell.printed.read_text().split()
+    below = psutil.Process(process.pid).children(recursive=True)
+    assert known == "False" and int(model) in [each.pid for each in below]
+    end(below[0])
+    process.wait(20)
+    assert len(below) == 4 and all(map(gone, below))  # examiner, its fork server, supervisor, model
+
+
 def order(folder: Path, genome: str = (HILL / "train.py").read_text()) -> Order:
     return Order(1, genome, 7, open_task(HILL, "cpu"), str(folder / "log"), str(folder / "scratch"))
 
