@@ -1,8 +1,8 @@
 """What the confined exam costs beside a plain computation of the score: `uv run python benchmarks/exam.py`.
 
 All score the first genome of the cpu profile as it is before training, in processes of their own from start
-to end, taking turns: the exam with its examiner and two confined model servers, started from nothing; the same
-forked, as in a run; and a script that loads the weights and goes through the validation rows. Scores must
+to end, taking turns: a script that loads the weights and goes through the validation rows; the exam with its
+examiner and two confined model servers, started from nothing; the same forked, as in a run. Scores must
 agree.
 """
 
