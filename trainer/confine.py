@@ -20,6 +20,7 @@ from typing import NoReturn
 HERE = os.path.dirname(os.path.abspath(__file__))  # noqa: PTH100, PTH120
 sys.path.append(os.path.dirname(HERE))  # noqa: PTH120
 
+from trainer.idle import give_way  # noqa: E402
 from trainer.process import bind_to, execute, give_up_privileges, show  # noqa: E402
 
 MB = 2**20
@@ -44,9 +45,12 @@ def main(
     packages: str,
     memory_mb: int,
     cpu_s: int,
+    idle: bool,
     become: Callable[[list[str], Mapping[str, str]], NoReturn] = execute,
 ) -> NoReturn:
     """`packages` is the folder from which landlockpy is imported; limits of 0 are none."""
+    if idle:
+        give_way()  # before anything is imported, which a trial would feel
     show()  # or what /proc says of it, limits among it, would be root's
     scratch = os.environ.get("HOME", "")
     if not scratch or scratch != os.environ.get("TMPDIR"):

@@ -89,8 +89,13 @@ class Preflight(Struct, frozen=True):
         with _folder(Path(self.scratch)) as folder, Log() as said:
             (folder / "train.py").write_text(genome, encoding="utf-8")
             (folder / "prepare.py").write_text(self.task.prepare, encoding="utf-8")
-            reads = open_to_training(self.task)
-            command = confined(self.command(source), "cpu", reads=reads, sandbox=self.sandbox)
+            command = confined(
+                self.command(source),
+                "cpu",
+                reads=open_to_training(self.task),
+                idle=self.task.device == "cpu",
+                sandbox=self.sandbox,
+            )
             # On the CPU whatever the device, and not compiled, which takes minutes and changes no shape.
             settings = {"OMP_NUM_THREADS": "1", "TORCH_COMPILE_DISABLE": "1"}
             env = environment(str(folder), "cpu", told(self.task, 0, folder / "submission") | settings)
@@ -99,16 +104,14 @@ class Preflight(Struct, frozen=True):
             return verdict(heard, ended, said)
 
     def command(self, source: static.Source) -> list[str]:
-        on_cpu = self.task.device == "cpu"
         setup = {
             "device": self.task.device,
             "rows": rows.asked_for(source.tree),
             "calls_model": rows.calls_model(source.tree),
-            "cpu_s": LIMIT_S if on_cpu else 0.0,
+            "cpu_s": LIMIT_S if self.task.device == "cpu" else 0.0,
         }
         script = str(Path(__file__).with_name("rehearsal.py"))
-        idle = ["--idle"] if on_cpu else []
-        return [sys.executable, "-P", script, msgspec.json.encode(setup).decode(), *idle]
+        return [sys.executable, "-P", script, msgspec.json.encode(setup).decode()]
 
 
 class Heard:

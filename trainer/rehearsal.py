@@ -11,18 +11,13 @@ the CPU, it counts as it is. Where they use CUDA, the meta device must have fail
 and not in a way that CUDA, mixed precision or compilation would mend; what works on meta is taken to work.
 """
 
-import os
-import sys
-
-if __name__ == "__main__" and "--idle" in sys.argv:  # before torch, whose import a trial would feel
-    os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
-    os.nice(19)
-
 import contextlib
 import importlib
 import json
+import os
 import re
 import resource
+import sys
 import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path

@@ -102,6 +102,7 @@ def confined(
     reads: Sequence[str | Path] = (),
     peers: Sequence[str | Path] = (),
     limit_s: float | None = None,
+    idle: bool = False,
     sandbox: Sandbox = "auto",
 ) -> list[str]:
     """`command` (an absolute path and its arguments), confined. It dies with the thread that starts it.
@@ -109,7 +110,7 @@ def confined(
     It must be started with an `environment`, whose scratch folder it may write, and by this process or by
     `watch.run` in it. It may also read the files its command names and `reads`, files or folders, and share
     memory with other processes in the folders `peers`. `limit_s` is the time it will be given, from which
-    follows how long the processors may work for it.
+    follows how long the processors may work for it. If it is `idle` it gives way to all else.
     """
     cores = len(os.sched_getaffinity(0))
     named = [word for word in command if word.startswith("/") and os.path.isfile(word)]  # noqa: PTH113
@@ -120,6 +121,7 @@ def confined(
         "peers": [*map(str, peers)],
         "packages": _packages(),
         "memory_mb": _memory_mb(device),
+        "idle": idle,
         "cpu_s": math.ceil((limit_s + 1) * (cores + 1)) if limit_s is not None else 0,
     }
     return [sys.executable, "-I", "-S", str(CONFINE), str(os.getpid()), json.dumps(settings), *command]

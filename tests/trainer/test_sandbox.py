@@ -51,6 +51,15 @@ def test_the_candidate_is_the_first_to_go_when_memory_runs_out() -> None:
     assert run_confined("print(open('/proc/self/oom_score_adj').read())").stdout.strip() == "1000"
 
 
+def test_an_idle_command_gives_way_to_all_other_sessions_and_processes() -> None:
+    code = "import os; print(os.sched_getscheduler(0), *open('/proc/self/autogroup'))"
+    command = confined([sys.executable, "-c", code], "cpu", idle=True)
+    env = environment("/tmp", "cpu", {})
+    told = subprocess.run(command, env=env, capture_output=True, text=True, start_new_session=True)
+    assert told.stdout.split()[0] == str(os.SCHED_IDLE)
+    assert told.stdout.split()[-1] == "19"
+
+
 def test_no_privileges_can_be_gained() -> None:
     assert "NoNewPrivs:\t1" in run_confined("print(open('/proc/self/status').read())").stdout
 
