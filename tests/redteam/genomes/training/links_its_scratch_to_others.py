@@ -19,5 +19,6 @@ for name in ("-rf", "--", "a\nb", "\x1b[2J", "x" * 255):
     Path(name, "home").symlink_to(home)
 os.umask(0o777)
 Path("closed").mkdir()
+os.umask(0o022)
 prepare.attempt("link a file of others", lambda: os.link(home / ".netrc", "mine"))
 prepare.honest()
