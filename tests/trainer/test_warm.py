@@ -279,15 +279,22 @@ def test_trials_are_forked_and_score_as_ever(warm: Warm, tmp_path: Path) -> None
     assert not (tmp_path / "log").read_text()
 
 
+@pytest.mark.parametrize(
+    ("module", "why"),
+    [
+        ("no_such_module", "No module named 'no_such_module'"),
+        ("tests.trainer.starts_a_thread", "2 threads are running"),
+    ],
+)
 def test_where_no_fork_server_starts_trials_do_and_their_log_says_why(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, module: str, why: str
 ) -> None:
-    monkeypatch.setattr("trainer.warm.harness.ALWAYS", ("no_such_module",))
+    monkeypatch.setattr("trainer.warm.harness.ALWAYS", (module,))
     with Warm() as broken:
         for _ in range(2):
             report = run_trial(order(tmp_path), lambda progress: None, broken)
             assert isinstance(report.outcome, Completed)
-            assert "No module named 'no_such_module'" in (tmp_path / "log").read_text()
+            assert why in (tmp_path / "log").read_text()
 
 
 @pytest.mark.parametrize(

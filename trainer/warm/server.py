@@ -23,13 +23,14 @@ FORK = b"f"
 def main(owner: int, channel: int, modules: Sequence[str], found: Sequence[str]) -> NoReturn:
     """Import `modules`, say READY, serve the process `owner`. Copies find modules where `found` says.
 
-    Raises whatever an import does, and RuntimeError if there are threads, which no fork would copy.
+    Raises whatever an import does, and RuntimeError for what no fork would copy: threads, a card in use.
     """
     hide()
     for name in modules:
         importlib.import_module(name)
     child.found = list(found)
     _stop_threads()
+    _check_devices()
     gc.collect()
     gc.freeze()  # so that no collection in a child writes to, and so copies, what all of them share
     with socket.socket(fileno=channel) as asked:
@@ -86,3 +87,12 @@ def _stop_threads() -> None:
     running = len(os.listdir("/proc/self/task"))  # noqa: PTH208
     if running > 1:
         raise RuntimeError(f"after importing, {running} threads are running")
+
+
+def _check_devices() -> None:
+    """CUDA fails in the copies of a process that has so much as counted the cards."""
+    for number in os.listdir("/proc/self/fd"):  # noqa: PTH208
+        with contextlib.suppress(FileNotFoundError):
+            file = os.readlink(f"/proc/self/fd/{number}")  # noqa: PTH115
+            if file.startswith(("/dev/nvidia", "/dev/dxg")):
+                raise RuntimeError(f"importing has opened {file}")
