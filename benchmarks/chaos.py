@@ -3,11 +3,11 @@
     uv run python benchmarks/chaos.py --kills 200 --seed 1
 
 A run of the ten-line task with Ray, real trials and a coding agent among its minds, in a repository of its
-own. SIGKILL goes to the scheduler, to one of Ray's actors, to Ray's own daemon, to a training process, to the
-examiner, to an agent, or to all of them at one instant, as when the power goes. A scheduler that is gone is
-resumed at once, sometimes only to be killed while it starts. What must hold is in `unharmed.py`; it is
-checked after every kill and at the end of every round, which is a run of its own with its own seed. The seed
-settles victims and delays; the instants depend on the machine as well.
+own. SIGKILL goes to the scheduler, to one of Ray's actors, to Ray's own daemon, to the fork server, to a
+training process, to the examiner, to an agent, or to all of them at one instant, as when the power goes. A
+scheduler that is gone is resumed at once, sometimes only to be killed while it starts. What must hold is in
+`unharmed.py`; it is checked after every kill and at the end of every round, which is a run of its own with
+its own seed. The seed settles victims and delays; the instants depend on the machine as well.
 
 Not covered: what a power cut does to a disk. Linux only.
 """
@@ -16,6 +16,7 @@ import contextlib
 import itertools
 import math
 import os
+import re
 import shutil
 import signal
 import statistics
@@ -49,12 +50,15 @@ VICTIMS = {  # and how often each is chosen
     "trainer": 3,
     "mind": 3,
     "agent": 1,
+    "fork server": 2,
     "training": 3,
     "examiner": 3,
 }
 POLICIES = ("promise", "round-robin")  # of which the second asks the agent more often
 SHORT_LIVED = ("training", "examiner", "agent")
-WORDS = {"training": "train.py", "examiner": "trainer.exam", "agent": "agent.py"}  # of their command lines
+ACTORS = {"trainer": "ray::Trainer", "mind": "ray::Thinker"}  # as Ray calls their processes
+FORKS = "trainer/warm/__main__.py"  # a word of the command line of the fork server and all its copies
+WORKS_IN = {"fork server": r"", "training": r"\d+", "examiner": r"exam-.*"}  # names of their folders
 ENDS = ("scheduler", "everything")  # after these there is no scheduler
 EARLY = 0.25  # of the kills that end a scheduler are followed by one while the next one starts
 LONGEST_S = 2.5  # before a kill, once the run goes on
@@ -182,9 +186,12 @@ class Scene:
             case "raylet":
                 return bool(process.name() == "raylet")
             case "trainer" | "mind":
-                return any(word.startswith(f"ray::{victim.title()}") for word in words[:1])
-            case "training" | "examiner" | "agent":
-                return any(word.endswith(WORDS[victim]) for word in words)
+                return any(word.startswith(ACTORS[victim]) for word in words[:1])
+            case "agent":
+                return any(word.endswith("agent.py") for word in words)
+            case "fork server" | "training" | "examiner":
+                forked = any(word.endswith(FORKS) for word in words)
+                return forked and bool(re.fullmatch(WORKS_IN[victim], Path(process.cwd()).name))
         raise AssertionError(victim)
 
     def _scheduler(self, *words: str) -> "subprocess.Popen[bytes]":
