@@ -28,8 +28,8 @@ What is not covered:
 - Memory: the limit holds for each process and not for all together, and not for pages of /dev/shm, which has
   one of its own, nor of files in memory. On CUDA there is none, since the driver reserves far more addresses
   than there is memory.
-- The number of processes is unlimited for root; the watcher then ends the trial when it sees too many. A
-  crowd that doubles faster than the watcher gets to look can slow the machine down until it ends by itself.
+- The number of processes is unlimited for root; `watch.py` and `supervise.py` then end the trial when they
+  see too many, the latter before anyone else gets a turn, unless root was denied that too.
 - Locks: a family of processes has none on files either, though it is told that it has. Touching a file that
   is not there (utimensat) seems to succeed too, and makes none.
 - GPU: memory that an earlier process left on the card is cleared by the driver, not here; its ioctls are a

@@ -1,7 +1,7 @@
 """Reads the red team's genomes, whose docstrings say what they try and, behind that, what must come of it:
 
-Expect: STATUS, REASON        the outcome's status and, for a regular expression, its cause;
-                              `honest` is to be scored exactly like the honest genome
+Expect: STATUS, REASON        regular expressions for the outcome's status and its cause; `honest` is
+                              to be scored exactly like the honest genome
 Budget: SECONDS               of its training, if that matters
 Startup: SECONDS              the limit until its clock starts, if that matters
 """

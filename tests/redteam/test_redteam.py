@@ -113,7 +113,8 @@ def test_no_cheat_is_scored_and_no_harm_is_done(lab: Lab, attack: Attack) -> Non
     report = lab.attacked(attack)
     ended = time.monotonic()
     said = lab.log.read_text(errors="replace")
-    assert came_of_it(report.outcome, lab) == attack.expected, (report.outcome, said[-3000:])
+    came = came_of_it(report.outcome, lab)
+    assert re.fullmatch(attack.expected, came), (report.outcome, said[-3000:])
     assert re.search(attack.reason, cause(report.outcome) or ""), report.outcome
     assert "landed:" not in said and lab.around.secret not in said and len(said) <= HEAD + TAIL + 1000
     assert not lab.around.changes()

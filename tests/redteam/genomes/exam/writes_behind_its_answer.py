@@ -1,6 +1,8 @@
-"""Answers honestly, and writes into the buffer behind its answer what it has seen of the future.
+"""Answers honestly, and keeps writing into the buffer behind its answer what it has seen of the future.
 
-Expect: refused, looks ahead|otherwise in another|differ by
+It may come too late, which is harmless.
+
+Expect: honest|refused
 """
 
 import json
@@ -9,6 +11,8 @@ import sys
 import threading
 
 import prepare
+
+WRITERS = []
 
 
 def overwrite(shape, number):
@@ -24,8 +28,10 @@ def overwrite(shape, number):
 
 def forward(table, tokens):
     setup = json.loads(sys.argv[1])
-    if threading.active_count() == 1:
-        threading.Thread(target=overwrite, args=(setup["shape"], setup["logits"]), daemon=True).start()
+    if not WRITERS:
+        WRITERS.append(threading.Thread(target=overwrite, args=(setup["shape"], setup["logits"])))
+        WRITERS[0].daemon = True
+        WRITERS[0].start()
     return table(tokens)
 
 
