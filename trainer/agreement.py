@@ -16,7 +16,7 @@ What a cheat can still do:
   rows. Noise costs its maker too, half its square in nats.
 - Look ahead in few places. A leak at one place of N is found where a cut falls just behind such a place: it
   passes with a probability of exp(-spliced rows / N) and is worth an N-th of the loss. At one of 768, for 768
-  spliced rows, that is 37% and 1.3 mbpb; for the 96 rows of the cpu profile eight times as much. Whoever
+  spliced rows, that is 37% and 1.3 mbpb; for the 96 rows of the cpu profile, a hundredth of the loss. Whoever
   measures the best again, as a run does at its end, examines it again.
 - Learn a little from other rows of the validation set while it is asked them, as long as the mean gain is
   below MOST_LEAK and no logit moves by more than MOST_CHANGE.
