@@ -74,6 +74,8 @@ class Asked:
     "Where trials run."
     sandbox: Sandbox = "auto"
     "`off` runs candidates without the kernel's walls around them, where it has none or they are in the way."
+    racing: Annotated[bool, Parameter(negative="--no-racing")] = True
+    "Stop a trial whose loss shows that nothing can come of it."
     serve: int | None = None
     "Show the runs to a browser at this port of 127.0.0.1, as long as this one goes on."
 
@@ -113,6 +115,7 @@ def begun(asked: Asked, machine: Machine) -> tuple[runs.RunFolder, runs.Settings
         answers=asked.answers,
         max_cost=asked.max_cost,
         sandbox=asked.sandbox,
+        racing=asked.racing and asked.policy == "promise",  # control arms are what their names say
     )
     confinable(settings)
     runs.save(folder, settings)

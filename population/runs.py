@@ -55,6 +55,7 @@ class Settings(Struct, frozen=True):
     answers: Form = "edits"  # what language models are asked for
     max_cost: float | None = None  # dollars that minds may take
     sandbox: Sandbox = "auto"
+    racing: bool = True  # under promise: trials that are hopeless are stopped
 
 
 class RunFolder:

@@ -29,8 +29,10 @@ from population.lineage import Mind
 from population.names import STAND_IN
 from population.policy import Facts, decide
 from population.proposers import NoIdea
+from population.racing import limits
 from population.records import (
     Assigned,
+    Candidate,
     Crashed,
     Declined,
     Ended,
@@ -42,8 +44,10 @@ from population.records import (
     Proposed,
     Usage,
 )
+from population.schedules import same_schedules
 from population.state import Population, apply, check
 from population.submitting import Receipt, Submission, submitted
+from trainer.curve import Curve
 from trainer.outcome import Progress
 from trainer.trial import Order
 
@@ -175,17 +179,25 @@ class Search:
     def launch(self, assigned: Assigned) -> None:
         """Give a candidate the GPU."""
         candidate = self.population.candidates[assigned.candidate]
+        genome = self.genomes.text(candidate.commit)
         self.backend.train(
             Order(
                 trial=assigned.trial,
-                genome=self.genomes.text(candidate.commit),
+                genome=genome,
                 seed=assigned.seed,
                 task=self.settings.task,
                 log=str(self.folder.log(assigned.trial)),
                 scratch=str(self.folder.scratch),
                 sandbox=self.settings.sandbox,
+                limits=self.limits(candidate, genome),
             )
         )
+
+    def limits(self, candidate: Candidate, genome: str) -> Curve:
+        """The losses that a trial must keep below, if it races."""
+        if not self.settings.racing or candidate.base not in self.population.commits:
+            return ()
+        return limits(self.population, candidate, same_schedules(self.genomes.text(candidate.base), genome))
 
     def take(self, message: Message | None) -> None:
         """Take in what a machine has to say, if anything, and show how things stand."""

@@ -8,7 +8,8 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 PURE = [
     "asking", "assigning", "candidates", "claim", "combining", "drafting", "evidence", "genome", "horizon",
-    "marks", "merging", "names", "notebook", "policy", "records", "rules", "state", "submitting", "verdicts",
+    "marks", "merging", "names", "notebook", "policy", "racing", "records", "rules", "schedules", "state",
+    "submitting", "verdicts",
 ]  # fmt: skip
 PURE_FOLDERS = ["hearing", "knobs", "promising", "structure", "telling", "weighing"]
 IMPURE = {"os", "subprocess", "time", "logging", "ray", "git", "torch", "pathlib", "socket", "threading"}

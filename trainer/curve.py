@@ -34,5 +34,24 @@ class Curving:
         return tuple(means)
 
 
+def behind(curve: Curve, limits: Curve) -> tuple[float, float] | None:
+    """The loss and the limit of the first part that went beyond it, where one did.
+
+    A limit is the highest mean of a part and the one before it; None, and a part that none is given for, has
+    no limit.
+    """
+    for part, limit in enumerate(limits[: len(curve)]):
+        loss = recent(curve, part)
+        if limit is not None and loss is not None and loss > limit:
+            return loss, limit
+    return None
+
+
+def recent(curve: Curve, part: int) -> float | None:
+    """The mean loss of a part and the one before it; None where either is unknown."""
+    before, now = curve[part - 1] if part else None, curve[part]
+    return None if before is None or now is None else (before + now) / 2
+
+
 def _mean(losses: Sequence[float]) -> float | None:
     return round(sum(losses) / len(losses), 5) if losses else None

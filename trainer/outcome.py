@@ -115,4 +115,3 @@ class Progress(Struct, frozen=True):
     fraction: float = 0.0  # of the budget
     loss: float | None = None
     steps: int = 0
-    curve: Curve = ()

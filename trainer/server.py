@@ -7,8 +7,7 @@ when a task calls `serve`, because it imports torch.
 
 A task may serve a submission twice: no server can read or write what another can write. Not covered:
 
-- What passes for a note between them without being written: locks on and watches of files that both may
-  read, System V memory on CUDA, whose driver wants the machine's own, and what `trainer.sandbox` names.
+- What passes for a note between them without being written, as `trainer.sandbox` names it.
 - On CUDA the logits buffer is shared by the allocator's segment, so the little that the segment holds beyond
   the buffer can be read by the model's process; buffers below 10 MB may lie in one segment.
 """

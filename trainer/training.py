@@ -9,9 +9,9 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from trainer.curve import Curving
+from trainer.curve import Curve, Curving, behind
 from trainer.feeding import Feeding
-from trainer.outcome import Progress, Usage
+from trainer.outcome import Progress, Stopped, Usage
 from trainer.submission import changed_at, digest
 from trainer.task import Task
 from trainer.telemetry import Clock, Step, parse
@@ -32,8 +32,12 @@ Watch = Callable[[Progress], None]
 class Training:
     """Oversees a training process (`trainer.watch.Overseer`)."""
 
-    def __init__(self, task: Task, watch: Watch, submission: Path, feeder: Feeding | None) -> None:
-        self._task = task
+    def __init__(
+        self, task: Task, watch: Watch, submission: Path, feeder: Feeding | None, limits: Curve = ()
+    ) -> None:
+        """Training is stopped when its loss goes beyond one of the `limits` (see trainer.curve.behind)."""
+        self.stopped: Stopped | None = None
+        self._task, self._limits = task, limits
         self._watch = watch
         self._submission, self._feeder = submission, feeder
         self._in_time: bytes | None = None  # the submission when the time for it was over
@@ -63,6 +67,8 @@ class Training:
                     self._curve.tell(self._fraction(), step.loss)
 
     def left_s(self) -> float:
+        if self.stopped:
+            return 0.0
         if self._feeder is not None:
             self._clock = self._feeder.clock()
             if self._in_time is None and self._beyond_s() > 0:
@@ -86,18 +92,11 @@ class Training:
         return -1.0 if self._clock is None else self._elapsed_s() - self._task.budget_s - self._allowed_s
 
     def pulse(self) -> None:
-        fraction = self._fraction()
-        self._watch(
-            Progress(
-                self.phase,
-                self._elapsed_s(),
-                self.limit_s,
-                fraction,
-                self._step.loss,
-                self._step.steps,
-                self._curve.until(fraction),
-            )
-        )
+        fraction, step = self._fraction(), self._step
+        self._watch(Progress(self.phase, self._elapsed_s(), self.limit_s, fraction, step.loss, step.steps))
+        if fraction < 1 and (found := behind(self._curve.until(fraction), self._limits)):
+            reason = f"the loss is {found[0]:.3f}, and from above {found[1]:.3f} there is nothing to gain"
+            self.stopped = Stopped(fraction, reason)
 
     def usage(self, started_at: float, ended: Exit) -> Usage:
         """What it used. Must be asked while the feeder is still there."""

@@ -21,6 +21,7 @@ import msgspec
 import psutil  # type: ignore[import-untyped]
 from msgspec import Struct
 
+from trainer.curve import Curve
 from trainer.examiner import ask
 from trainer.feeding import Feeding, feeding, is_fed, open_to_training
 from trainer.launch import Start, cold
@@ -47,6 +48,7 @@ class Order(Struct, frozen=True):
     log: str  # path of the log file; one from before is replaced
     scratch: str  # folder in which the trial makes its own, and removes it
     sandbox: Sandbox = "auto"
+    limits: Curve = ()  # of the loss, beyond which it is stopped as hopeless (trainer.curve.behind)
 
 
 def run_trial(order: Order, watch: Watch, warm: Warm | None = None) -> Report:
@@ -68,7 +70,7 @@ def run_trial(order: Order, watch: Watch, warm: Warm | None = None) -> Report:
     try:
         fed = feeding(order.task, order.seed, scratch, start) if is_fed(order.task) else nullcontext()
         with fed as feeder:
-            training = Training(order.task, watch, folder / "submission", feeder)
+            training = Training(order.task, watch, folder / "submission", feeder, order.limits)
             ended, failure = _train(order, folder, log, training, feeder, start)
             usage = training.usage(started_at, ended)
         scratch.chmod(0o700)  # the candidate may have locked us out
@@ -125,6 +127,8 @@ def _train(
             feeder.check()
         if ended.excess:
             return ended, Crashed(ended.excess, tail)
+        if training.stopped:
+            return ended, training.stopped
         if ended.overdue:
             return ended, TimedOut(training.phase, training.limit_s)
         if ended.code != 0:

@@ -20,6 +20,7 @@ def command(settings: Settings) -> str:
     for option in ("trials", "hours", "max_cost"):
         words += _option(option, settings)
     words += ["--answers", "knobs"] * (settings.get("answers") == "knobs")
+    words += ["--no-racing"] * (settings.get("policy") == "promise" and settings.get("racing") is False)
     words += ["--sandbox", "off"] * (settings.get("sandbox") == "off")
     return shlex.join(words)
 

@@ -1,7 +1,8 @@
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trainer.curve import PARTS, Curving
+from trainer.curve import PARTS, Curving, behind
 
 TOLD = st.lists(st.tuples(st.floats(0, 1), st.floats(allow_nan=False)))
 
@@ -29,3 +30,11 @@ def test_whatever_is_told_a_curve_is_short_and_finite(told: list[tuple[float, fl
     assert len(means) <= until * PARTS
     assert all(mean is None or abs(mean) <= 1e6 for mean in means)
     assert not means or means[-1] is not None
+
+
+def test_who_goes_beyond_a_limit_is_behind_from_the_first_part_on_that_does() -> None:
+    limits = (None, None, 3.0, 2.0)
+    assert behind((4.0, 3.1, 2.9), limits) is None
+    assert behind((4.0, 3.2, 2.9), limits) == (pytest.approx(3.05), 3.0)
+    assert behind((4.0, None, 9.0), limits) is None  # half of it is not known
+    assert behind((4.0, 3.0, 3.0, 3.0, 99.0), limits) == (3.0, 2.0)

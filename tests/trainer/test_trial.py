@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from trainer.examiner import ExamFailed
 from trainer.log import HEAD, TAIL
-from trainer.outcome import Completed, Crashed, Progress, Refused, Report, TimedOut
+from trainer.outcome import Completed, Crashed, Progress, Refused, Report, Stopped, TimedOut
 from trainer.task import Task, open_task
 from trainer.telemetry import Step, parse
 from trainer.training import GRACE_FRACTION
@@ -326,6 +326,31 @@ def test_what_a_candidate_says_of_itself_reaches_the_watcher(lab: Lab) -> None:
     report = lab.run(SUBMIT + say + "\ntime.sleep(0.5)")
     assert (report.usage.steps, report.usage.trained_tokens) == (3, 96)
     assert (2.5, 3) in {(p.loss, p.steps) for p in lab.progress}
+
+
+TELLS = (
+    SUBMIT
+    + TELL
+    + """
+for _ in range(22):
+    os.write(telemetry, b'{"event": "step", "loss": 5.0}\\n')
+    time.sleep(0.1)
+"""
+)
+
+
+@pytest.mark.usefixtures("lively")
+def test_a_training_whose_loss_goes_beyond_its_limit_is_stopped_there(lab: Lab) -> None:
+    order = msgspec.structs.replace(lab.order(TELLS, budget_s=2.0), limits=(None,) * 4 + (4.0,))
+    report = run_trial(order, lab.progress.append, lab.warm)
+    assert isinstance(report.outcome, Stopped) and 0.25 <= report.outcome.fraction < 1
+    assert "the loss is 5.000, and from above 4.000" in report.outcome.reason
+    assert report.usage.exam_s == 0 and report.usage.curve[4] == 5.0
+
+
+def test_a_training_within_its_limits_goes_to_its_end(lab: Lab) -> None:
+    order = msgspec.structs.replace(lab.order(TELLS, budget_s=2.0), limits=(6.0,) * 20)
+    assert run_trial(order, lab.progress.append, lab.warm).outcome == Completed(0.5, {"loss": 0.5})
 
 
 @pytest.mark.parametrize(
