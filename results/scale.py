@@ -12,7 +12,8 @@ from msgspec import Struct
 _ROOM: Final = 0.6  # of the span of what was built on: how much worse a score may be and still be in scale
 _SIGMAS: Final = 6.0  # least span, of one trial's noise
 _LEAST: Final = 1e-4  # least span, of the scores themselves
-_AIR: Final = 0.06  # of the span, above the highest and below the lowest
+_AIR: Final = 0.06  # of the span, above the highest
+_BELOW: Final = 0.1  # of the span, below the lowest, which has its name there
 _RAILS: Final = 0.13  # of the scale, both rails together
 
 
@@ -38,7 +39,7 @@ def scale(scores: Sequence[float | None], bands: Collection[tuple[float, float]]
     reach = max(means) + _ROOM * span
     high = max(y for y in [*known, *means, *(mean + half for mean, half in bands)] if y <= reach)
     low = min(*known, *(mean - half for mean, half in bands), min(means) - _AIR * span)
-    low, high = low - _AIR * (high - low), high + _AIR * (high - low)
+    low, high = low - _BELOW * (high - low), high + _AIR * (high - low)
     needed = any(score is None or score > high for score in scores)
     rails = _RAILS * (high - low) * needed
     return Scale(low, high, high + 0.3 * rails, high + 0.75 * rails, high + rails, True)
