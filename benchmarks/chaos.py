@@ -14,7 +14,6 @@ Not covered: what a power cut does to a disk. Linux only.
 
 import contextlib
 import itertools
-import math
 import os
 import re
 import shutil
@@ -330,15 +329,16 @@ def main(kills: int = 20, seed: int = 1, round_of: int = ROUND, only: int | None
     `only` repeats one round by its number.
     """
     done: list[Killed] = []
-    wrong = 0
-    for number in range(math.ceil(kills / round_of)) if only is None else [only]:
-        size = min(round_of, kills - number * round_of) if only is None else round_of
-        name = f"{seed} {number}"
+    struck = wrong = 0
+    for number in itertools.count() if only is None else [only]:
+        if struck >= kills and only is None:
+            break
+        name, size = f"{seed} {number}", round_of if only is not None else min(round_of, kills - struck)
         for violation in trouble(name, plans(name, size), lambda one: _tell(done, one)):
             wrong += 1
             print(f"VIOLATED in round {number} of seed {seed}: {violation}", flush=True)
-    struck = [one for one in done if "nobody to kill" not in one.came]
-    print(f"\n{table(done)}\n\n{len(struck)} kills, {wrong} violations", flush=True)
+        struck = sum("nobody to kill" not in one.came for one in done)
+    print(f"\n{table(done)}\n\n{struck} kills, {wrong} violations", flush=True)
     sys.exit(1 if wrong else 0)
 
 

@@ -35,7 +35,7 @@ def clean(text: str, limit: int) -> str:
     line = " ".join(printable(text[: 20 * limit]).split())
     if len(line) <= limit and cell_len(line) <= limit:
         return line
-    return set_cell_size(line[:limit], limit - 1).rstrip() + "…"
+    return set_cell_size(line[: limit - 1], limit - 1).rstrip() + "…"
 
 
 def figure(score: float) -> str:

@@ -279,7 +279,7 @@ def missed() -> tuple[Minds, int]:
     """A story with a near miss, a win that moved everyone, and a drought since then."""
     story = Minds(LLM, TPE)
     near = story.answers("l1")
-    assert story.tried(near, sigmas=-0.5).verdict == "confirm"
+    assert story.tried(near, sigmas=-0.7).verdict == "confirm"
     won = story.answers("l1")
     assert story.tried(won, sigmas=-10).verdict == "advance"
     story.shares()
@@ -301,14 +301,14 @@ def test_a_near_miss_is_not_looked_at_twice_nor_is_the_look_itself() -> None:
     story, near = missed()
     again = story.answers("l1", operator="revisit", about=near)
     assert set(story.errands("l1")) == {Errand()}
-    story.tried(again, sigmas=-0.5)
+    story.tried(again, sigmas=-0.7)
     assert set(story.errands("l1")) == {Errand()}  # made from where the lineage stands
 
 
 def test_what_is_in_the_tip_already_is_no_near_miss() -> None:
     story, near = missed()
     other = story.answers("l1")
-    story.tried(other, sigmas=-0.5)
+    story.tried(other, sigmas=-0.7)
     story.tell(Combined("l1", story.tip("l1"), (near, other), "merge", "neither is proven by itself"))
     both = story.answers("l1", operator="merge", combines=(near, other))
     story.tried(both, sigmas=-10)
