@@ -31,7 +31,7 @@ _QUANTILE: Final = 2.3263  # of the normal distribution, at RISK
 
 # What recorded trainings say before a run has any: see benchmarks/racing.py.
 _SLOPE, _SLOPE_SD = 1.0, 0.3
-_NOISE_FIRST, _NOISE_LAST = 0.02, 0.006  # relative noise after the first and the last part
+_NOISE_FIRST, _NOISE_LAST = 0.028, 0.021  # relative noise after the first and the last part
 _WORTH: Final = 10.0  # trials that this counts for
 
 
