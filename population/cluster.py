@@ -27,11 +27,11 @@ from trainer.trial import Order, run_trial
 from trainer.warm.harness import Warm
 
 # All are read when Ray is imported. The first: under `uv run`, Ray would build an environment a worker. The
-# third: workers, and so trials, would be nice to whatever else runs. The last: no one else on this machine may
-# talk to our actors, and Ray need not say so.
+# third: workers, and so trials, would be nice to whatever else runs. The last: no one else on this machine
+# may talk to our actors, and Ray need not say so.
 os.environ["RAY_ENABLE_UV_RUN_RUNTIME_ENV"] = "0"
 os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
-os.environ["RAY_worker_niceness"] = "0"
+os.environ["RAY_worker_niceness"] = "0"  # noqa: SIM112 (as Ray calls it)
 os.environ.setdefault("RAY_AUTH_MODE", "token")
 
 import ray
