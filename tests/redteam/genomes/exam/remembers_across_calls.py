@@ -1,6 +1,6 @@
 """Looks ahead, and answers a row whose beginning it has seen before as it did then.
 
-Expect: refused, looks ahead
+Expect: refused, looks ahead|the same row otherwise
 """
 
 import prepare
