@@ -214,9 +214,8 @@ def killed(scene: Scene, plan: Plan, random: Random) -> bool:
         if plan.victim in SHORT_LIVED:
             _wait(lambda: bool(scene.processes(plan.victim)), until - time.monotonic())
             time.sleep(random.uniform(0, 0.3))  # anywhere in a short life
-        if (
-            scene.process.poll() is not None
-        ):  # it has had its trials, or took its time to see that Ray was gone
+        # It has had its trials, or took its time to see that Ray was gone.
+        if scene.process.poll() is not None:
             scene.resume(*scene.more(TRIALS))
         found = scene.processes(plan.victim)
         chosen = found if plan.victim == "everything" else random.sample(found, min(1, len(found)))

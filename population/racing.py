@@ -47,10 +47,15 @@ def limits(population: Population, candidate: Candidate, alike: bool) -> Curve:
 
     `alike` says that its schedules are its parent's.
     """
-    parent = reference(population, candidate.base)
-    if not parent or candidate.number in population.tried or candidate.operator == "baseline":
+    if not races(population, candidate):
         return ()
-    return bounds(parent, list(_pairs(population)), alike)
+    return bounds(reference(population, candidate.base), list(_pairs(population)), alike)
+
+
+def races(population: Population, candidate: Candidate) -> bool:
+    """Whether a candidate has a trial to come that can be laid beside its parent's."""
+    first = candidate.number not in population.tried and candidate.operator != "baseline"
+    return first and bool(reference(population, candidate.base))
 
 
 def bounds(parent: Curve, pairs: Sequence[Pair], alike: bool) -> Curve:

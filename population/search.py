@@ -29,7 +29,7 @@ from population.lineage import Mind
 from population.names import STAND_IN
 from population.policy import Facts, decide
 from population.proposers import NoIdea
-from population.racing import limits
+from population.racing import limits, races
 from population.records import (
     Assigned,
     Candidate,
@@ -195,7 +195,7 @@ class Search:
 
     def limits(self, candidate: Candidate, genome: str) -> Curve:
         """The losses that a trial must keep below, if it races."""
-        if not self.settings.racing or candidate.base not in self.population.commits:
+        if not self.settings.racing or not races(self.population, candidate):
             return ()
         return limits(self.population, candidate, same_schedules(self.genomes.text(candidate.base), genome))
 
