@@ -18,6 +18,7 @@ class Odd:
                 raise OSError(28, "No space left on device", "/full")
             case "rank":
                 group = Path("/proc/self/autogroup")
-                nice = int(group.read_text().split()[-1]) if group.exists() else 19
+                told = group.read_text().split() if group.exists() else []
+                nice = told[-1] if told else 19  # some kernels have no groups, or say nothing of them
                 return Proposal(f"X = {os.sched_getscheduler(0)}, {nice}\n", "how it is scheduled")
         return Proposal(f"X = {os.getpid()}\n", "an idea")
