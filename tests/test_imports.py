@@ -7,15 +7,15 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 PURE = [
-    "asking", "assigning", "candidates", "claim", "combining", "drafting", "evidence", "genome", "horizon",
-    "marks", "merging", "names", "notebook", "policy", "racing", "records", "rules", "schedules", "state",
-    "submitting", "verdicts",
+    "accounting", "asking", "assigning", "candidates", "claim", "combining", "drafting", "evidence",
+    "genome", "horizon", "marks", "merging", "names", "notebook", "policy", "racing", "records", "rules",
+    "schedules", "state", "submitting", "verdicts",
 ]  # fmt: skip
 PURE_FOLDERS = ["hearing", "knobs", "promising", "structure", "telling", "weighing"]
 IMPURE = {"os", "subprocess", "time", "logging", "ray", "git", "torch", "pathlib", "socket", "threading"}
 READ_BY_RESULTS = {
     f"population.{name}"
-    for name in ("records", "state", "journal", "evidence", "claim", "names", "structure")
+    for name in ("records", "state", "journal", "evidence", "accounting", "claim", "names", "structure")
 }
 
 
