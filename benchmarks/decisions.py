@@ -136,7 +136,7 @@ def _gone_on(population: Population, rest: Sequence[Entry], folded: float) -> Ti
     gc.collect()  # a run grew slowly: its garbage collector is not behind by a whole journal
     for entry in rest:
         apply(population, entry)
-        if population.running is None:
+        if not population.running:
             took = timed(lambda: decide(population, rules, Facts()))
             decisions.append(took)
             if isinstance(entry.event, Finished):

@@ -94,6 +94,9 @@ class Simulated:
         report = Report(outcome, Usage(self._now, wall_s=wall_s))
         self._trial = self._now + wall_s, Trained(order.trial, report)
 
+    def ahead(self, order: Order) -> None:
+        pass
+
     def wait(self, timeout_s: float) -> Message | None:
         """What happens next; a thought before a trial that ends at the same moment.
 
@@ -109,8 +112,8 @@ class Simulated:
         self._now, request = self._thoughts.pop(0)
         return Answered(request.lineage, self._minds[request.lineage].think(request))
 
-    def progress(self) -> Progress | None:
-        return None
+    def progress(self) -> Mapping[int, Progress]:
+        return {}
 
     def close(self) -> None:
         pass
@@ -134,7 +137,9 @@ class Course:
     def say(self, line: str) -> None:
         pass
 
-    def show(self, population: Population, progress: Progress | None, thinking: Mapping[str, float]) -> None:
+    def show(
+        self, population: Population, progress: Mapping[int, Progress], thinking: Mapping[str, float]
+    ) -> None:
         pass
 
 

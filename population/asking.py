@@ -115,5 +115,5 @@ def _rested(population: Population, lineage: Lineage) -> bool:
 
 def _busy(population: Population, lineage: Lineage) -> bool:
     """Whether the lineage's own trial is under way or not judged yet; its next idea depends on it."""
-    waiting = [*population.unjudged] + ([population.running] if population.running else [])
-    return any(population.trials[n].candidate.lineage == lineage.name for n in waiting)
+    waiting = (population.trials[number] for number in (*population.unjudged, *population.running))
+    return any(trial.candidate.lineage == lineage.name for trial in waiting)

@@ -6,7 +6,8 @@ does it with actors.
 """
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Protocol, TypeAlias
 
 from msgspec import Struct
@@ -36,16 +37,20 @@ class Trained(Struct, frozen=True):
 
 
 class Gone(Struct, frozen=True):
-    """A machine or actor was lost and has been replaced; what it was doing was not done.
+    """A lineage's mind was lost while it thought, and has been replaced."""
 
-    `lineage` is None where it was the trainer.
-    """
-
-    lineage: str | None
+    lineage: str
     reason: str
 
 
-Message: TypeAlias = Answered | Trained | Gone
+class Cut(Struct, frozen=True):
+    """A trial was cut off, since what it ran on was lost; that has been replaced, or is no longer there."""
+
+    trial: int
+    reason: str
+
+
+Message: TypeAlias = Answered | Trained | Gone | Cut
 
 
 class Backend(Protocol):
@@ -56,35 +61,42 @@ class Backend(Protocol):
         """Ask the mind of `request.lineage` for a candidate."""
 
     def train(self, order: Order) -> None:
-        """Give the GPU to one trial; never called while another is under way."""
+        """Give a GPU to a trial; never called while as many are under way as there are GPUs."""
+
+    def ahead(self, order: Order) -> None:
+        """Start a trial up that is likely to come next, as far as it needs no GPU; the last one said counts.
+
+        It has no number yet that counts. Where that would disturb the trials under way nothing happens.
+        """
 
     def wait(self, timeout_s: float) -> Message | None:
         """The next message, or None when none came within `timeout_s`."""
 
-    def progress(self) -> Progress | None:
-        """Where the running trial stands, or None."""
+    def progress(self) -> Mapping[int, Progress]:
+        """Where the running trials stand, by number, as far as they can be asked."""
 
     def close(self) -> None:
         """End everything at once, a running trial too. Can be called twice."""
 
 
-def attempt(train: Train, order: Order, watch: Callable[[Progress], None]) -> Trained | Gone:
-    """Run a trial; an exam that the machine failed, and not the candidate, counts as a lost trainer."""
+def attempt(train: Train, order: Order, watch: Callable[[Progress], None]) -> Trained | Cut:
+    """Run a trial; an exam that the machine failed, and not the candidate, cuts it off."""
     try:
         return Trained(order.trial, train(order, watch))
     except ExamFailed as error:
-        return Gone(None, str(error))
+        return Cut(order.trial, str(error))
 
 
 class Inline:
     """Minds and trials in this process, one after the other. `train` may be any function of an order."""
 
-    def __init__(self, train: Train) -> None:
+    def __init__(self, train: Train, gpus: int = 1) -> None:
+        self._gpus = gpus
         self._minds: dict[str, Mind] = {}
         self._train = train
         self._requests: deque[Request] = deque()
-        self._order: Order | None = None
-        self._progress: Progress | None = None
+        self._orders: deque[Order] = deque()
+        self._progress: dict[int, Progress] = {}
 
     def enrol(self, lineage: str, mind: Mind) -> None:
         self._minds[lineage] = mind
@@ -93,24 +105,26 @@ class Inline:
         self._requests.append(request)
 
     def train(self, order: Order) -> None:
-        assert self._order is None, "one trial at a time"
-        self._order = order
+        assert len(self._orders) < self._gpus, "one trial at a time on each GPU"
+        self._orders.append(order)
+
+    def ahead(self, order: Order) -> None:
+        pass
 
     def wait(self, timeout_s: float) -> Message | None:
         if self._requests:
             request = self._requests.popleft()
             return Answered(request.lineage, self._minds[request.lineage].think(request))
-        if self._order is None:
+        if not self._orders:
             return None
-        order, self._order = self._order, None
-        return attempt(self._train, order, self._watch)
+        order = self._orders.popleft()
+        done = attempt(self._train, order, partial(self._progress.__setitem__, order.trial))
+        self._progress.clear()
+        return done
 
-    def progress(self) -> Progress | None:
+    def progress(self) -> Mapping[int, Progress]:
         return self._progress
 
     def close(self) -> None:
         self._requests.clear()
-        self._order = None
-
-    def _watch(self, progress: Progress) -> None:
-        self._progress = progress
+        self._orders.clear()

@@ -10,6 +10,8 @@ import subprocess
 import sys
 import threading
 from collections import deque
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,7 +19,7 @@ from typing import Any
 import psutil  # type: ignore[import-untyped]
 
 from population import keeper
-from population.backend import Answered, Gone, Message, Trained, attempt
+from population.backend import Answered, Cut, Gone, Message, Trained, attempt
 from population.drafting import Answer
 from population.lineage import Mind
 from population.proposers import Request
@@ -39,6 +41,7 @@ from ray.exceptions import ActorDiedError, ActorUnavailableError, RayTaskError
 
 ROOT = Path(__file__).resolve().parent.parent
 DAEMONS = (keeper.DAEMON, "gcs_server")  # Ray's own processes, as the system calls them
+_DIED = "Ray's own process died"
 STORE_BYTES = 128 * 2**20  # requests and reports are small; Ray's default takes a third of the memory
 
 
@@ -50,7 +53,7 @@ class Trainer:
         self._progress: Progress | None = None
         self._run = partial(run_trial, warm=Warm())  # what trials import is imported once
 
-    def train(self, order: Order) -> Trained | Gone:
+    def train(self, order: Order) -> Trained | Cut:
         if not self._lock.acquire(blocking=False):
             raise RuntimeError("one trial at a time")
         try:
@@ -84,16 +87,16 @@ class Thinker:
 class Cluster:
     """Ray on this machine: starts it, keeps the actors, turns finished calls into messages."""
 
-    def __init__(self, device: str = "cpu") -> None:
-        """`device` is where trials compute."""
-        self._device = device
+    def __init__(self, device: str = "cpu", gpus: int = 1) -> None:
+        """`device` is where trials compute, on so many at once."""
+        self._device, self._gpus = device, gpus
         os.environ["PYTHONPATH"] = os.pathsep.join(
             [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
         )  # workers are started by Ray's own process and know nothing of our path
         self._bodies: dict[str, Mind] = {}
         self._minds: dict[str, Any] = {}
         self._thinking: dict[ray.ObjectRef[Any], str] = {}
-        self._training: ray.ObjectRef[Any] | None = None
+        self._training: dict[ray.ObjectRef[Any], tuple[int, Order]] = {}  # a trainer's place, and its trial
         self._unheard: deque[Message] = deque()
         self._start()
 
@@ -106,15 +109,20 @@ class Cluster:
         self._thinking[call] = request.lineage
 
     def train(self, order: Order) -> None:
-        assert self._training is None, "one trial at a time"
-        self._training = self._trainer.train.remote(order)
+        busy = {place for place, _ in self._training.values()}
+        place = min(set(range(self._gpus)) - busy, default=None)
+        assert place is not None, "one trial at a time on each GPU"
+        self._training[self._trainers[place].train.remote(order)] = place, order
+
+    def ahead(self, order: Order) -> None:
+        pass
 
     def wait(self, timeout_s: float) -> Message | None:
         if not all(map(_runs, self._daemons)):
             self._start_again()
         if self._unheard:
             return self._unheard.popleft()
-        calls = [*([] if self._training is None else [self._training]), *self._thinking]
+        calls = [*self._training, *self._thinking]
         if not calls:
             threading.Event().wait(timeout_s)
             return None
@@ -123,14 +131,15 @@ class Cluster:
             return None
         return self._thought(done[0]) if done[0] in self._thinking else self._trained(done[0])
 
-    def progress(self) -> Progress | None:
-        if self._training is None:
-            return None
-        try:
-            progress: Progress | None = ray.get(self._trainer.progress.remote(), timeout=1.0)
-        except (ActorDiedError, ActorUnavailableError, ray.exceptions.GetTimeoutError):
-            return None  # `wait` will tell
-        return progress
+    def progress(self) -> Mapping[int, Progress]:
+        asked = {o.trial: self._trainers[place].progress.remote() for place, o in self._training.values()}
+        known: dict[int, Progress] = {}
+        for trial, call in asked.items():
+            # `wait` will tell why there is no answer.
+            with suppress(ActorDiedError, ActorUnavailableError, ray.exceptions.GetTimeoutError):
+                if (progress := ray.get(call, timeout=1.0)) is not None:
+                    known[trial] = progress
+        return known
 
     def close(self) -> None:
         ray.shutdown()
@@ -148,27 +157,29 @@ class Cluster:
             object_store_memory=STORE_BYTES,
         )
         self._daemons = [child for child in psutil.Process().children() if child.name() in DAEMONS]
-        self._trainer = self._new_trainer()
+        self._trainers = [self._new_trainer() for _ in range(self._gpus)]
 
     def _start_again(self) -> None:
         """Ray tells nobody that its own daemon died, and every call would be waited for without end."""
-        calls: list[tuple[Any, str | None]] = [] if self._training is None else [(self._training, None)]
-        self._unheard.extend(_last_word(call, lineage) for call, lineage in [*calls, *self._thinking.items()])
+        for call, (_, order) in self._training.items():
+            self._unheard.append(_last_word(call, lambda done: done, Cut(order.trial, _DIED)))
+        for call, lineage in self._thinking.items():
+            self._unheard.append(_last_word(call, partial(Answered, lineage), Gone(lineage, _DIED)))
         self.close()
-        self._training = None
+        self._training.clear()
         self._thinking.clear()
         self._start()
         for lineage in self._minds:
             self._minds[lineage] = self._new_mind(lineage)
 
     def _trained(self, call: "ray.ObjectRef[Any]") -> Message:
-        self._training = None
+        place, order = self._training.pop(call)
         try:
-            message: Trained | Gone = _result(call)
+            message: Trained | Cut = _result(call)
         except (ActorDiedError, ActorUnavailableError) as error:
-            ray.kill(self._trainer)  # out of reach is not dead: two must not share the GPU
-            self._trainer = self._new_trainer()
-            return Gone(None, _first_line(error))
+            ray.kill(self._trainers[place])  # out of reach is not dead: two must not share the GPU
+            self._trainers[place] = self._new_trainer()
+            return Cut(order.trial, _first_line(error))
         return message
 
     def _thought(self, call: "ray.ObjectRef[Any]") -> Message:
@@ -210,17 +221,14 @@ def _result(call: "ray.ObjectRef[Any]") -> Any:
         raise
 
 
-def _last_word(call: "ray.ObjectRef[Any]", lineage: str | None) -> Message:
+def _last_word(call: "ray.ObjectRef[Any]", message: Callable[[Any], Message], lost: Message) -> Message:
     """What a call has come to, or that it was lost, once Ray is no more."""
-    gone = Gone(lineage, "Ray's own process died")
     if not ray.wait([call], timeout=0)[0]:
-        return gone
+        return lost
     try:
-        result = _result(call)
+        return message(_result(call))
     except (ActorDiedError, ActorUnavailableError):
-        return gone
-    message: Message = result if lineage is None else Answered(lineage, result)
-    return message
+        return lost
 
 
 def _first_line(error: Exception) -> str:

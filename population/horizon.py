@@ -14,10 +14,12 @@ _TELLING: Final = 4  # trials after which it can be told what one costs
 def trials_left(population: Population, rules: Rules, facts: Facts) -> float:
     """Trials that can still begin and end within the limits; infinite in a run without."""
     left = inf
+    running = len(population.running)
     if rules.trials is not None:
-        left = float(rules.trials - population.finished)
+        left = float(rules.trials - population.finished - running)
     if rules.hours is not None:
-        left = min(left, (rules.hours * 3600 - facts.elapsed_s) // _trial_s(population))
+        rounds = (rules.hours * 3600 - facts.elapsed_s) // _trial_s(population)
+        left = min(left, rules.gpus * rounds - running)
     return min(left, _affordable(population, rules))
 
 

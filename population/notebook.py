@@ -42,8 +42,8 @@ def request(
 
 def _pending(population: Population) -> Iterator[str]:
     """Ideas that are being tried or wait for it."""
-    if population.running is not None:
-        yield population.trials[population.running].candidate.idea
+    for number in population.running:
+        yield population.trials[number].candidate.idea
     for line in population.living:
         yield from (population.candidates[number].idea for number in line.ready)
 

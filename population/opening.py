@@ -68,12 +68,11 @@ def opening(population: Population, settings: runs.Settings, genome_at: Callable
         events.append(_started(settings))
     else:
         events.append(Resumed())
-        if population.running is not None:
-            events.append(Lost(population.running, "the scheduler was stopped while it ran"))
+        events += [Lost(trial, "the scheduler was stopped while it ran") for trial in population.running]
     for name, brief, proposer in runs.deal(settings):
         if name not in population.lineages:
             events.append(Founded(name, brief.name, proposer, settings.baseline, "the run begins"))
-    waiting = any(line.ready for line in population.lineages.values()) or population.running is not None
+    waiting = any(line.ready for line in population.lineages.values()) or population.running
     if population.baseline_score is None and not waiting:  # or it failed, and may not fail again
         events.append(Proposed(_baseline(population, settings, genome_at(settings.baseline))))
     return events

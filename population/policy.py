@@ -1,7 +1,8 @@
 """What is decided: pure functions from a population to the next decision.
 
 `decide` is asked again after every event and answers with one decision, or None where the run has to wait
-for a proposal or for the trial that is under way. Policies differ in three questions only:
+for a proposal or for a trial that is under way; `foreseen` says what it is likely to answer when that has
+ended. Policies differ in three questions only:
 
 | policy       | who gets the GPU              | what a candidate starts from | what advances            |
 |--------------|-------------------------------|------------------------------|--------------------------|
@@ -21,13 +22,13 @@ from population.horizon import spent, trials_left
 from population.promising.finals import due
 from population.promising.promise import Step, promised
 from population.promising.sharing import sharing
-from population.records import Ended, Judged
+from population.records import Assigned, Ended, Judged
 from population.rules import POLICIES, Facts, PolicyName, Rules
 from population.state import Lineage, Population
 from population.verdicts import told, verdict
 
 __all__ = [
-    "DRY", "FIRST_SEED", "POLICIES", "Decision", "Facts", "PolicyName", "Rules", "decide",
+    "DRY", "FIRST_SEED", "POLICIES", "Decision", "Facts", "PolicyName", "Rules", "decide", "foreseen",
 ]  # fmt: skip
 
 Decision: TypeAlias = Step | Judged | Ended
@@ -42,10 +43,25 @@ def decide(population: Population, rules: Rules, facts: Facts) -> Decision | Non
         return None
     if rules.policy == "promise" and (step := sharing(population)):
         return step
-    if population.running is not None:
+    if len(population.running) >= rules.gpus:
         return None
     if reason := _over(population, rules, facts):
-        return Ended(reason)
+        return None if population.running else Ended(reason)
+    return _next(population, rules, facts)
+
+
+def foreseen(population: Population, rules: Rules, facts: Facts) -> Assigned | None:
+    """The trial that follows if those under way come to nothing, as most do; None if none can be told."""
+    if not population.running or population.ended is not None or population.combining is not None:
+        return None
+    if _over(population, rules, facts):
+        return None
+    step = _next(population, rules, facts)
+    return step if isinstance(step, Assigned) else None
+
+
+def _next(population: Population, rules: Rules, facts: Facts) -> Step | None:
+    """What to do with a GPU that is free, while trials may be under way on others; None to wait."""
     if population.baseline_score is not None and (number := _submitted(population)) is not None:
         return first(population, number, "it was submitted, and somebody waits for it")
     if rules.policy == "promise" and population.baseline_score is not None:
@@ -64,7 +80,7 @@ def _over(population: Population, rules: Rules, facts: Facts) -> str | None:
     if population.baseline_score is None and population.finished and not waiting:
         last = population.trials[max(population.trials)]
         return f"the baseline has no score: {told(last)}"
-    if rules.trials is not None and population.finished >= rules.trials:
+    if rules.trials is not None and population.finished + len(population.running) >= rules.trials:
         return f"all {rules.trials} trials are done"
     if trials_left(population, rules, facts) < 1:
         return _spent(population, rules) or f"another trial would not end within {rules.hours:g} hours"

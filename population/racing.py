@@ -19,7 +19,6 @@ from typing import Final
 
 from msgspec import Struct
 
-from population.records import Candidate
 from population.state import Population, Trial
 from trainer.curve import PARTS, Curve, recent
 
@@ -42,20 +41,20 @@ class Pair(Struct, frozen=True):
     gain: float  # negative is better
 
 
-def limits(population: Population, candidate: Candidate, alike: bool) -> Curve:
-    """The losses beyond which a candidate's first trial is stopped; () if there is nothing to go by.
+def limits(population: Population, trial: Trial, alike: bool) -> Curve:
+    """The losses beyond which a trial is stopped; () if there is nothing to go by.
 
     `alike` says that its schedules are its parent's.
     """
-    if not races(population, candidate):
+    if not races(population, trial):
         return ()
-    return bounds(reference(population, candidate.base), list(_pairs(population)), alike)
+    return bounds(reference(population, trial.candidate.base), list(_pairs(population)), alike)
 
 
-def races(population: Population, candidate: Candidate) -> bool:
-    """Whether a candidate has a trial to come that can be laid beside its parent's."""
-    first = candidate.number not in population.tried and candidate.operator != "baseline"
-    return first and bool(reference(population, candidate.base))
+def races(population: Population, trial: Trial) -> bool:
+    """Whether a trial is its candidate's first and can be laid beside its parent's."""
+    first = not trial.again and trial.operator != "baseline"
+    return first and bool(reference(population, trial.candidate.base))
 
 
 def bounds(parent: Curve, pairs: Sequence[Pair], alike: bool) -> Curve:

@@ -18,6 +18,7 @@ class Rules(Struct, frozen=True):
     hours: float | None = None
     patience_s: float = 1.0  # how long the GPU waits for the most promising lineage's idea
     lineages: int = 4
+    gpus: int = 1  # as many trials can be under way
     pairs: tuple[tuple[str, str], ...] = ()  # briefs and proposers that a new lineage may get
     max_cost: float | None = None  # dollars for minds
 

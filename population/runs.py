@@ -55,6 +55,7 @@ class Settings(Struct, frozen=True):
     answers: Form = "edits"  # what language models are asked for
     max_cost: float | None = None  # dollars that minds may take
     sandbox: Sandbox = "auto"
+    gpus: int = 1  # as many trials are under way at once
     racing: bool = True  # under promise: trials that are hopeless are stopped
 
 
@@ -150,6 +151,7 @@ def rules(settings: Settings, patience_s: float) -> Rules:
         settings.hours,
         patience_s,
         settings.lineages,
+        settings.gpus,
         pairs,
         settings.max_cost,
     )

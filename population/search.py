@@ -18,7 +18,7 @@ from msgspec.structs import replace
 from population import notebook, runs
 from population.asking import Errand, errand, stands_in, wanting
 from population.assigning import parent
-from population.backend import Answered, Backend, Gone, Message, Trained
+from population.backend import Answered, Backend, Cut, Gone, Message, Trained
 from population.candidates import Origin, committed
 from population.combining import combined
 from population.drafting import Answer
@@ -32,7 +32,6 @@ from population.proposers import NoIdea
 from population.racing import limits, races
 from population.records import (
     Assigned,
-    Candidate,
     Crashed,
     Declined,
     Ended,
@@ -45,7 +44,7 @@ from population.records import (
     Usage,
 )
 from population.schedules import same_schedules
-from population.state import Population, apply, check
+from population.state import Population, Trial, apply, check
 from population.submitting import Receipt, Submission, submitted
 from trainer.curve import Curve
 from trainer.outcome import Progress
@@ -69,7 +68,7 @@ class Watcher(Protocol):
     def tell(self, event: Event, population: Population) -> None: ...
     def say(self, line: str) -> None: ...
     def show(
-        self, population: Population, progress: Progress | None, thinking: Mapping[str, float]
+        self, population: Population, progress: Mapping[int, Progress], thinking: Mapping[str, float]
     ) -> None: ...
 
 
@@ -189,15 +188,15 @@ class Search:
                 log=str(self.folder.log(assigned.trial)),
                 scratch=str(self.folder.scratch),
                 sandbox=self.settings.sandbox,
-                limits=self.limits(candidate, genome),
+                limits=self.limits(self.population.trials[assigned.trial], genome),
             )
         )
 
-    def limits(self, candidate: Candidate, genome: str) -> Curve:
+    def limits(self, trial: Trial, genome: str) -> Curve:
         """The losses that a trial must keep below, if it races."""
-        if not self.settings.racing or not races(self.population, candidate):
+        if not self.settings.racing or not races(self.population, trial):
             return ()
-        return limits(self.population, candidate, same_schedules(self.genomes.text(candidate.base), genome))
+        return limits(self.population, trial, same_schedules(self.genomes.text(trial.candidate.base), genome))
 
     def take(self, message: Message | None) -> None:
         """Take in what a machine has to say, if anything, and show how things stand."""
@@ -209,10 +208,9 @@ class Search:
             case Trained(trial, done):
                 self._losses.clear()
                 self.record(Finished(trial, done.outcome, done.usage))
-            case Gone(None, reason):
-                self.record(self.lost(reason))
+            case Cut(trial, reason):
+                self.record(self.lost(trial, reason))
             case Gone(lineage, reason):
-                assert lineage is not None
                 asked = self.asked.pop(lineage)
                 self.record(Declined(lineage, asked.parent, reason, failed=True, stood_in=asked.stand_in))
             case _:
@@ -241,13 +239,11 @@ class Search:
         origin = Origin(name, task.task, proposer, parents=(start,), base=start, about=task.about)
         return Proposed(committed(self.population, answer, origin, self.genomes, self.clock.time()))
 
-    def lost(self, reason: str) -> Lost | Finished:
+    def lost(self, trial: int, reason: str) -> Lost | Finished:
         """The machine failed under a trial: bad luck once, its candidate's doing if it happens again.
 
         Raises MachineFailed when it happens to whatever is tried.
         """
-        trial = self.population.running
-        assert trial is not None, "only a trainer with a trial can be lost"
         candidate = self.population.trials[trial].candidate.number
         self._losses[candidate] += 1
         if len(self._losses) > LOSSES:
@@ -272,7 +268,7 @@ class Search:
 
     def give_up(self) -> None:
         """End at once: the trial under way is lost, and is recorded as such."""
-        if self.population.running is not None:
-            self.record(Lost(self.population.running, "stopped by hand"))
+        for trial in [*self.population.running]:
+            self.record(Lost(trial, "stopped by hand"))
         self.record(Ended("stopped by hand"))
         self.backend.close()

@@ -114,7 +114,7 @@ class Population:
     replaced: dict[int, tuple[int, ...]] = field(default_factory=dict)  # candidate -> ideas that gave way
     combining: Combined | None = None  # decided, and not acted on yet
     session: int = 0
-    running: int | None = None  # trial number
+    running: list[int] = field(default_factory=list)  # trial numbers, oldest first: one for each GPU in use
     tried: dict[int, int] = field(default_factory=dict)  # candidate -> its first trial, running or done
     turns: dict[int, list[Trial]] = field(default_factory=dict)  # candidate -> its trials, but for lost ones
     unjudged: list[int] = field(default_factory=list)
@@ -276,15 +276,14 @@ def check(population: Population, event: Event) -> None:
             assert lineage in living, f"no living lineage {lineage}"
             assert len(living) > 1, "somebody has to go on"
         case Assigned(trial, number):
-            assert population.running is None, "one trial at a time"
             assert trial == len(population.trials) + 1, "trials are counted without a gap"
             waits = any(number in line.ready for line in population.living)
             assert waits or number in population.tried, f"candidate {number} neither waits nor was tried"
         case Finished(trial, outcome):
-            assert population.running == trial, "only the running trial can finish"
+            assert trial in population.running, "only a running trial can finish"
             assert not isinstance(outcome, Completed) or isfinite(outcome.score), "a score is a finite number"
         case Lost(trial):
-            assert population.running == trial, "only the running trial can be lost"
+            assert trial in population.running, "only a running trial can be lost"
         case Judged(trial, verdict):
             assert trial in population.unjudged, f"trial {trial} is not waiting for a verdict"
             scored = population.trials[trial].score is not None
@@ -376,7 +375,7 @@ def _assign(population: Population, assigned: Assigned, at: float) -> None:
     if not again:
         population.tried[candidate.number] = assigned.trial
         population.children.setdefault(candidate.base, []).append(candidate.commit)
-    population.running = assigned.trial
+    population.running.append(assigned.trial)
 
 
 def _finish(population: Population, finished: Finished) -> None:
@@ -387,7 +386,7 @@ def _finish(population: Population, finished: Finished) -> None:
         population.measured.setdefault(trial.candidate.commit, []).append(trial)
         base, own = population.score(trial.candidate.base), population.score(trial.candidate.commit)
         trial.gain = None if base is None or own is None else base - own
-    population.running = None
+    population.running.remove(trial.number)
     population.unjudged.append(trial.number)
     population.finished += 1
 
@@ -402,7 +401,7 @@ def _lose(population: Population, number: int, reason: str) -> None:
         del population.tried[trial.candidate.number]
         population.children[trial.candidate.base].remove(trial.candidate.commit)
         lineage.ready.insert(0, trial.candidate.number)
-    population.running = None
+    population.running.remove(number)
 
 
 def _judge(population: Population, judged: Judged) -> None:

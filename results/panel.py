@@ -57,7 +57,7 @@ _COLUMNS = (
 
 def panel(
     population: Population,
-    progress: Progress | None,
+    progress: Mapping[int, Progress],
     thinking: Mapping[str, float],
     budget: str,
     width: int,
@@ -67,7 +67,9 @@ def panel(
     parts: list[RenderableType] = [Text()]
     if population.lineages:
         parts += [_lineages(population, progress, thinking, width, max(3, height - _FURNITURE)), Text()]
-    parts += [_running(population, progress, width)]
+    parts += [_running(population, number, progress.get(number), width) for number in population.running]
+    if not population.running:
+        parts.append(Group(_line("no trial under way", "dim"), Text()))
     cost = spent(population.lineages.values()).cost_usd
     parts.append(_line(f"{budget} · ${cost:.2f}" if cost else budget, "dim"))
     return Group(*parts)
@@ -90,7 +92,11 @@ def sparkline(scores: list[float | None], floor: float, ceiling: float) -> str:
 
 
 def _lineages(
-    population: Population, progress: Progress | None, thinking: Mapping[str, float], width: int, rows: int
+    population: Population,
+    progress: Mapping[int, Progress],
+    thinking: Mapping[str, float],
+    width: int,
+    rows: int,
 ) -> Table:
     table = Table(box=None, padding=(0, 2 if width >= 96 else 1, 0, 0), pad_edge=False, header_style="dim")
     shown = [index for index, column in enumerate(_COLUMNS) if width >= column.from_width]
@@ -114,11 +120,11 @@ def _lineages(
 
 def _most_telling(population: Population, rows: int) -> list[Lineage]:
     """Living lineages, or as many as fit: the one that trains and those with the best tips, oldest first."""
-    running = population.trials[population.running].candidate.lineage if population.running else None
+    running = {population.trials[number].candidate.lineage for number in population.running}
 
     def rank(lineage: Lineage) -> tuple[bool, float]:
         score = known(population, lineage.tip)
-        return lineage.name != running, float("inf") if score is None else score
+        return lineage.name not in running, float("inf") if score is None else score
 
     everyone = population.living
     if len(everyone) < len(population.lineages):
@@ -159,10 +165,11 @@ def _recent(population: Population, lineage: Lineage, baseline: float | None) ->
 
 
 def _state(
-    population: Population, lineage: Lineage, progress: Progress | None, thinking: Mapping[str, float]
+    population: Population, lineage: Lineage, progress: Mapping[int, Progress], thinking: Mapping[str, float]
 ) -> Text:
-    if population.running and population.trials[population.running].candidate.lineage == lineage.name:
-        return _line(progress.phase if progress else "training", "bold")
+    for number in population.running:
+        if population.trials[number].candidate.lineage == lineage.name:
+            return _line(progress[number].phase if number in progress else "training", "bold")
     if lineage.ready:
         return _line("ready" if len(lineage.ready) == 1 else f"{len(lineage.ready)} ready", "green")
     if lineage.name in thinking:
@@ -171,10 +178,8 @@ def _state(
     return _line("waiting", "dim")
 
 
-def _running(population: Population, progress: Progress | None, width: int) -> RenderableType:
-    if population.running is None:
-        return Group(_line("no trial under way", "dim"), Text())
-    trial = population.trials[population.running]
+def _running(population: Population, number: int, progress: Progress | None, width: int) -> RenderableType:
+    trial = population.trials[number]
     title = Text.assemble(
         (f"trial {trial.number}  ", "dim"),
         (clean(trial.candidate.lineage, 16), colour(population, trial.candidate.lineage)),

@@ -63,7 +63,7 @@ class View:
         self._pace.observe(now, population.finished)
         line = words(event, population, self.limits, self.console.width if self._live else None)
         if line and self._live:  # the panel below the line must not tell of the moment before it
-            self._live.update(self._panel(population, None, self._thinking, now), refresh=True)
+            self._live.update(self._panel(population, {}, self._thinking, now), refresh=True)
         if line:
             self.say(line)
 
@@ -78,10 +78,10 @@ class View:
     def show(
         self,
         population: Population,
-        progress: Progress | None = None,
+        progress: Mapping[int, Progress] = MappingProxyType({}),
         thinking: Mapping[str, float] = MappingProxyType({}),
     ) -> None:
-        """Draw the panel: `progress` of the running trial, lineages `thinking` since when (monotonic)."""
+        """Draw the panel: `progress` by trial, lineages `thinking` since when (monotonic)."""
         now = time.monotonic()
         self._pace.observe(now, population.finished)
         if self._live is None or now - self._drawn < _REFRESH_S:
@@ -90,7 +90,11 @@ class View:
         self._live.update(self._panel(population, progress, thinking, now), refresh=True)
 
     def _panel(
-        self, population: Population, progress: Progress | None, thinking: Mapping[str, float], now: float
+        self,
+        population: Population,
+        progress: Mapping[int, Progress],
+        thinking: Mapping[str, float],
+        now: float,
     ) -> RenderableType:
         minds = {name: now - since for name, since in thinking.items()}
         width, height = self.console.size

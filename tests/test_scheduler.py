@@ -97,7 +97,7 @@ class Desk:
         until = time.monotonic() + 60
         while time.monotonic() < until:
             population = self.population(run) if self.journal(run).exists() else Population()
-            if population.finished >= trials and (population.running is not None or not running):
+            if population.finished >= trials and (bool(population.running) or not running):
                 return
             time.sleep(0.05)
         raise AssertionError(f"{run} did not come to {trials} trials")

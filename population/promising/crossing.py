@@ -36,6 +36,7 @@ def crossing(population: Population, tip: str, may_ablate: bool) -> Crossing | N
     What seems idle is taken out only where it `may_ablate`: as long as a tip is young it may yet open a way.
     """
     line, effects = ancestry(population, tip), weigh(population).effects
+    running = {population.trials[number].candidate.number for number in population.running}
     parts = {part for step in steps(population, line) for part in (step.combines or (step.number,))}
     near = [
         (effect.mean, number)
@@ -45,6 +46,7 @@ def crossing(population: Population, tip: str, may_ablate: bool) -> Crossing | N
         and number not in parts
         and not (len(candidate.combines) > 1)
         and len(population.turns[number]) < _REPEATS
+        and number not in running
     ]
     vain = [(-effects[part].mean, part) for part in parts if part in effects and effects[part].mean > _LEAST]
     found = [_chosen(population, "merge", near), _chosen(population, "ablate", vain) if may_ablate else None]

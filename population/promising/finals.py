@@ -35,7 +35,7 @@ def due(population: Population, left: float) -> list[int]:
     found, baseline = best(population), population.baseline
     if found is None or baseline is None:
         return []
-    share = planned(population.finished + left) // 2
+    share = planned(population.finished + len(population.running) + left) // 2
     lacks = [population.bases[baseline]] * (share + 1 - _measured(population, baseline)) if share else []
     if found != baseline:
         lacks += [population.bases[found]] * (share - _measured(population, found))
@@ -68,9 +68,10 @@ def _is_torn(population: Population, commit: str) -> bool:
     """Whether the scores of a commit contradict each other, in the session in which it has any."""
     trials = population.measured[commit]
     together = {trial.session for trial in trials} == {population.session}
-    return together and contradict(population.scores[commit], weigh(population).sigma)
+    asked = any(population.trials[number].candidate.commit == commit for number in population.running)
+    return together and not asked and contradict(population.scores[commit], weigh(population).sigma)
 
 
 def _measured(population: Population, commit: str) -> int:
-    """Trials of this session that measured a commit without having a part in its being chosen."""
+    """Trials of this session, over or under way, that have no part in a commit's being chosen."""
     return sum(trial.session == population.session for trial in impartial(population, commit))

@@ -53,10 +53,13 @@ def record(population: Population, lineage: Lineage) -> Record:
 
 
 def weighed(trials: Iterable[Trial], evidence: Evidence, fade: float) -> Record:
-    """The record of some trials, newest first, each weighing `fade` times the one after it."""
+    """The record of some trials, newest first, each weighing `fade` times the one after it.
+
+    One that is under way counts as what most of them come to, a failure.
+    """
     weight, wins, failures, gained = 1.0, 0.0, 0.0, 0.0
     for trial in trials:
-        if trial.verdict is None or trial.again:
+        if trial.again:
             continue
         effect = evidence.effects.get(trial.candidate.number)
         if effect is not None and effect.mean < 0:

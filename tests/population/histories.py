@@ -91,6 +91,7 @@ class Choices:
 
     def __init__(self, draw: st.DrawFn) -> None:
         self.draw = draw
+        self.gpus = draw(st.integers(1, 3))
         self.population = Population()
         self.entries: list[Entry] = []
 
@@ -106,23 +107,23 @@ class Choices:
         """The kinds of event that can come next; what moves a run on more often."""
         population = self.population
         kinds: list[Callable[[], Event]] = [Resumed if population.ended else self.pause]
-        if population.running is not None:
+        if population.running:
             kinds.append(self.loss)
         if population.combining is not None:
             return kinds + [self.combination] * 4
-        if population.running is not None:
+        if population.running:
             kinds += [self.end] * 3
         if population.unjudged:
             kinds += [self.verdict] * 3
         if population.baseline_score is None:
-            waits = population.running is None and not population.unjudged
+            waits = not population.running and not population.unjudged
             return kinds + ([self.baseline] * 4 if waits else [])
         if population.baseline not in population.bases:
             return kinds
         kinds += [self.idea, self.idea, self.nothing, self.birth, self.adoption, self.combining]
         if len(population.living) > 1:
             kinds.append(self.end_of_a_lineage)
-        if population.running is None:
+        if len(population.running) < self.gpus:
             kinds += [self.repeat] + [self.turn] * 3 * bool(self.waiting())
         return kinds
 
@@ -141,12 +142,11 @@ class Choices:
         return Ended("enough") if self.draw(st.booleans()) else Resumed()
 
     def loss(self) -> Event:
-        assert self.population.running is not None
-        return Lost(self.population.running, "power")
+        return Lost(self.one(self.population.running), "power")
 
     def end(self) -> Event:
-        assert self.population.running is not None
-        return Finished(self.population.running, self.draw(OUTCOMES), Usage(self.population.at, wall_s=10.0))
+        trial = self.one(self.population.running)
+        return Finished(trial, self.draw(OUTCOMES), Usage(self.population.at, wall_s=10.0))
 
     def verdict(self) -> Event:
         trial = self.population.trials[self.one(self.population.unjudged)]

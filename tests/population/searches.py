@@ -42,7 +42,9 @@ class Silent:
     def say(self, line: str) -> None:
         self.lines.append(line)
 
-    def show(self, population: Population, progress: Progress | None, thinking: Mapping[str, float]) -> None:
+    def show(
+        self, population: Population, progress: Mapping[int, Progress], thinking: Mapping[str, float]
+    ) -> None:
         pass
 
 

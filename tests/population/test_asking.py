@@ -225,8 +225,8 @@ def test_a_run_goes_on_while_there_is_any_money(policy: PolicyName) -> None:
     for _ in range(9):
         story.tried(story.answers("l1", cost_usd=0.11), sigmas=10)
         assert story.wanting() == ["l1"] and not isinstance(story.decide(), Ended)
-        if story.population.running is not None:
-            story.finish(story.population.running, sigmas=0)
+        if story.population.running:
+            story.finish(story.population.running[0], sigmas=0)
     assert 1 <= trials_left(story.population, story.rules, Facts()) < 3
 
 
@@ -400,7 +400,7 @@ def test_a_run_of_optimisers_needs_no_stand_in(population: Population) -> None:
 def test_a_run_never_waits_for_nobody(population: Population) -> None:
     assume(population.ended is None and population.combining is None)
     rules = Rules(population.run.policy)  # type: ignore[arg-type]
-    moves = decide(population, rules, Facts()) is not None or population.running is not None
+    moves = decide(population, rules, Facts()) is not None or bool(population.running)
     assert moves or wanting(population, rules)
 
 

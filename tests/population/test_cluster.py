@@ -11,7 +11,7 @@ from subprocess import PIPE
 import psutil
 import pytest
 
-from population.backend import Answered, Gone, Message, Trained
+from population.backend import Answered, Cut, Gone, Message, Trained
 from population.cluster import Cluster
 from population.drafting import Draft
 from population.lineage import Mind
@@ -112,8 +112,7 @@ def test_a_trainer_that_dies_takes_its_trial_along_and_is_built_again(
     pid = _written(tmp_path / "scratch")
     trainer = next(one for one in psutil.Process(pid).parents() if one.name().startswith("ray::Trainer"))
     trainer.kill()
-    gone = heard(cluster)
-    assert isinstance(gone, Gone) and gone.lineage is None
+    assert isinstance(heard(cluster), Cut)
     assert _ends(pid)
     cluster.train(order(tmp_path, (HILL / "train.py").read_text()))
     assert isinstance(heard(cluster), Trained)
@@ -147,8 +146,7 @@ def test_when_ray_itself_dies_all_of_it_is_built_again_and_what_was_under_way_is
     pid = _written(tmp_path / "scratch")
     daemon = next(child for child in psutil.Process().children() if child.name() == "raylet")
     daemon.kill()
-    gone = heard(cluster)
-    assert isinstance(gone, Gone) and gone.lineage is None
+    assert isinstance(heard(cluster), Cut)
     assert _ends(pid)
     cluster.think(asked("work"))
     assert isinstance(heard(cluster), Answered)

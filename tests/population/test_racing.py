@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from population.racing import FIRST, LAST, UNLIKE, Pair, limits, pair, reference, tolerated
 from population.records import Assigned, Candidate, Completed, Finished, Judged, Proposed, Usage
 from population.schedules import same_schedules
-from population.state import Population
+from population.state import Population, Trial
 from tests.population.histories import candidate
 from tests.population.measured import Run
 from trainer.curve import PARTS, Curve, behind
@@ -30,10 +30,12 @@ class Raced(Run):
         self.tell(Finished(number, Completed(score), Usage(1e9, curve=curve)))
         self.tell(Judged(number, "discard", ""))
 
-    def proposes(self) -> Candidate:
+    def begins(self) -> Trial:
+        """A trial of a new candidate, on the baseline."""
         made = candidate(len(self.population.candidates) + 1, "l1", (self.commit(1),))
-        self.tell(Proposed(made))
-        return made
+        number = len(self.population.trials) + 1
+        self.tell(Proposed(made)), self.tell(Assigned(number, made.number, number, ""))
+        return self.population.trials[number]
 
 
 @pytest.fixture
@@ -44,28 +46,33 @@ def run() -> Raced:
 
 
 def test_who_is_as_good_as_the_parent_goes_to_the_end(run: Raced) -> None:
-    found = limits(run.population, run.proposes(), alike=True)
+    found = limits(run.population, run.begins(), alike=True)
     assert behind(FALLING, found) is None and behind(times(FALLING, 1.001), found) is None
 
 
 def test_who_is_far_behind_is_stopped_and_not_before_a_fifth_of_the_budget(run: Raced) -> None:
-    found = limits(run.population, run.proposes(), alike=True)
+    found = limits(run.population, run.begins(), alike=True)
     slow = times(FALLING, 1.5)
     assert next(part for part in range(PARTS) if behind(slow[: part + 1], found)) == FIRST
     assert all(limit is None for part, limit in enumerate(found) if not FIRST <= part <= LAST)
 
 
 def test_on_another_schedule_only_a_larger_gap_counts(run: Raced) -> None:
-    made = run.proposes()
-    same, other = (limits(run.population, made, alike) for alike in (True, False))
+    trial = run.begins()
+    same, other = (limits(run.population, trial, alike) for alike in (True, False))
     for part in range(FIRST, LAST + 1):
         parent = sum(FALLING[part - 1 : part + 1]) / 2  # type: ignore[arg-type]
         assert (other[part] or 0) - parent == pytest.approx(UNLIKE * ((same[part] or 0) - parent), rel=1e-3)
 
 
 def test_the_baseline_and_repeats_do_not_race_nor_does_who_has_nobody_to_race(run: Raced) -> None:
-    assert limits(run.population, run.population.candidates[1], alike=True) == ()
-    assert limits(Run().population, candidate(2, "l1", ("c1",)), alike=True) == ()
+    assert limits(run.population, run.population.trials[1], alike=True) == ()
+    trial = run.begins()
+    assert limits(run.population, trial, alike=True)
+    run.tell(Finished(trial.number, Completed(1.0), Usage(1e9)))
+    run.tell(Assigned(trial.number + 1, trial.candidate.number, 2, ""))
+    assert limits(run.population, run.population.trials[trial.number + 1], alike=True) == ()
+    assert limits(Population(), trial, alike=True) == ()
 
 
 def test_what_foretells_nothing_stops_nobody() -> None:

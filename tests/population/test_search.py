@@ -3,13 +3,13 @@
 import math
 import subprocess
 from collections import Counter, deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import pytest
 from msgspec.structs import replace
 
-from population.backend import Answered, Gone, Inline, Message, Trained
+from population.backend import Answered, Cut, Gone, Inline, Message, Trained
 from population.evidence import best
 from population.genome import knobs
 from population.journal import read
@@ -22,6 +22,7 @@ from population.records import (
     Combined,
     Completed,
     Crashed,
+    Entry,
     Event,
     Finished,
     Lost,
@@ -36,7 +37,7 @@ from population.records import (
 )
 from population.runs import RunFolder
 from population.search import MachineFailed, Search
-from population.state import Population, replay
+from population.state import Population, apply, replay
 from tests.population.folders import in_memory
 from tests.population.searches import (
     KNOBS,
@@ -52,8 +53,11 @@ from tests.population.searches import (
     training,
     valley,
 )
+from trainer.curve import PARTS
 from trainer.errors import BadInput
 from trainer.examiner import ExamFailed
+from trainer.outcome import Progress
+from trainer.trial import Order
 
 TINKER = ("tinker",)
 
@@ -239,7 +243,7 @@ class Slow(Inline):
     """Machines where minds take so long that a trial ends before they answer."""
 
     def wait(self, timeout_s: float) -> Message | None:
-        if self._order is None:
+        if not self._orders:
             return super().wait(timeout_s)
         waiting, self._requests = self._requests, deque()
         message = super().wait(timeout_s)
@@ -407,7 +411,7 @@ class Mortal(Inline):
         message = super().wait(timeout_s)
         if isinstance(message, Trained) and self.trials:
             self.trials -= 1
-            return Gone(None, "killed")
+            return Cut(message.trial, "killed")
         if isinstance(message, Answered) and message.lineage == self.lineage:
             return Gone(message.lineage, "killed")
         return message
@@ -496,3 +500,34 @@ def test_the_next_mind_is_told_what_every_lineage_tried(tmp_path: Path, task: Pa
     assert [tried.trial for tried in last.history] == list(range(1, len(last.history) + 1))
     assert len({tried.lineage for tried in last.history}) > 1
     assert last.hashes >= {c.genome_hash for c in list(search.population.candidates.values())[:-3]}
+
+
+def test_a_first_trial_races_its_parent_and_a_repeat_does_not(tmp_path: Path) -> None:
+    raced: dict[int, bool] = {}
+
+    def train(order: Order, watch: Callable[[Progress], None]) -> Report:
+        raced[order.trial] = bool(order.limits)
+        report = rugged(order, watch)
+        return Report(report.outcome, replace(report.usage, curve=(3.0,) * PARTS))
+
+    population = Shelved(tmp_path, train=KNOBS, proposers=("tinker",)).searched(train)
+    ideas = {t.number for t in population.trials.values() if not t.again and t.operator != "baseline"}
+    assert ideas and ideas < raced.keys()
+    assert {number for number, limited in raced.items() if limited} == ideas
+
+
+def test_as_many_trials_are_under_way_as_there_are_gpus(tmp_path: Path) -> None:
+    run = Shelved(tmp_path, train=KNOBS, proposers=("tinker",), trials=20)
+    run.settings = replace(run.settings, gpus=3)
+    with run.begun(machines=Inline(rugged, gpus=3)) as search:
+        search.run()
+    assert max(_under_way(read(run.folder.journal))) == 3
+    assert search.population.finished == 20 and not search.population.running
+
+
+def _under_way(entries: Iterable[Entry]) -> Iterator[int]:
+    """How many trials are under way after each entry."""
+    population = Population()
+    for entry in entries:
+        apply(population, entry)
+        yield len(population.running)

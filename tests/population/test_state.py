@@ -218,7 +218,7 @@ def test_a_gain_is_how_far_below_the_tip_a_trial_came() -> None:
 def test_a_lost_trial_leaves_its_candidate_first_in_line() -> None:
     population = opened(SECOND, Assigned(1, 1, 0, ""), Lost(1, "power"))
     assert population.lineages["l1"].ready == [1, 2]
-    assert population.finished == 0 and population.running is None
+    assert population.finished == 0 and not population.running
     assert population.trials[1].lost == "power"
     assert not population.tried and not population.children.get(HEAD)
 

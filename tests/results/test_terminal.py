@@ -26,14 +26,15 @@ def watched(story: Story, live: bool, limits: Limits = SIXTEEN) -> str:
         for entry in story.entries:
             apply(population, entry)
             view.tell(entry.event, population)
-            view.show(population, TRAINING if population.running else None, {"moss": 0.0})
+            view.show(population, dict.fromkeys(population.running, TRAINING), {"moss": 0.0})
     assert isinstance(console.file, io.StringIO)
     return console.file.getvalue()
 
 
 def drawn(story: Story, width: int = 80, height: int = 24, progress: Progress | None = TRAINING) -> list[str]:
     console = Console(file=io.StringIO(), width=width, height=height, record=True)
-    console.print(panel(story.population, progress, {"moss": 3.0}, "5 of 16 trials", width, height))
+    under_way = {number: progress for number in story.population.running if progress is not None}
+    console.print(panel(story.population, under_way, {"moss": 3.0}, "5 of 16 trials", width, height))
     return console.export_text().splitlines()
 
 
@@ -56,7 +57,7 @@ def test_without_a_terminal_a_run_is_one_plain_line_an_event() -> None:
 def test_a_pipe_gets_plain_lines_even_where_colours_are_forced() -> None:
     console = Console(file=io.StringIO(), force_terminal=True)
     with View(console) as view:
-        view.show(Story().begins("cedar").population, TRAINING)
+        view.show(Story().begins("cedar").population, {1: TRAINING})
     assert isinstance(console.file, io.StringIO) and console.file.getvalue() == ""
 
 
@@ -73,7 +74,7 @@ def test_the_panel_below_a_verdict_has_its_trial_counted_already() -> None:
         *earlier, finished, judged = story.entries
         for entry in earlier:
             apply(population, entry)
-        view.show(population, TRAINING)
+        view.show(population, dict.fromkeys(population.running, TRAINING))
         for entry in (finished, judged):
             apply(population, entry)
             view.tell(entry.event, population)
@@ -87,7 +88,7 @@ def test_in_eighty_columns_proposers_and_states_of_the_usual_names_are_whole(sec
     story = Story()
     story.happens(Founded("thistle", "optimiser", "mutate/tpe", BASELINE, "a line of its own"))
     console = Console(file=io.StringIO(), width=80, record=True)
-    console.print(panel(story.population, None, {"thistle": seconds}, "5 of 16 trials", 80, 24))
+    console.print(panel(story.population, {}, {"thistle": seconds}, "5 of 16 trials", 80, 24))
     row = next(line for line in console.export_text().splitlines() if line.startswith("thistle"))
     assert "mutate/tpe" in row and "thinks" in row and "…" not in row
 
