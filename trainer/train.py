@@ -124,6 +124,11 @@ def cuda_kernel(length: int) -> Attend:
     """FlashAttention-3 on Hopper if it was fetched, else FlexAttention, for rows of full length."""
     if flash := flash_attention_3():
         return functools.partial(flash, causal=True, window_size=(length - 1, 0))
+    return flexible(length)
+
+
+def flexible(length: int) -> Attend:
+    """FlexAttention, which leaves out the blocks of 128 by 128 positions in which nothing is visible."""
     from torch.nn.attention.flex_attention import create_block_mask
 
     blocks = create_block_mask(
@@ -234,6 +239,11 @@ class Block(nn.Module):
         return x.add(self.mlp(norm(x)))
 
 
+def precision(tokens: Tensor) -> torch.dtype:
+    """What activations are held in where the tokens are: weights and logits are float32 everywhere."""
+    return torch.bfloat16 if tokens.is_cuda else torch.float32
+
+
 class GPT(nn.Module):
     """Tokens int [B, T], T up to prepare.SEQUENCE_LEN, to soft-capped logits float32 [B, T, V]."""
 
@@ -268,12 +278,14 @@ class GPT(nn.Module):
 
     def forward(self, tokens: Tensor) -> Tensor:
         # Mixed precision belongs to the model, so that whoever calls it gets the numbers it trained with.
-        with torch.autocast("cuda", torch.bfloat16, enabled=tokens.is_cuda):
-            return self.logits(tokens)
+        dtype = precision(tokens)
+        device = "cuda" if tokens.is_cuda else "cpu"
+        with torch.autocast(device, dtype, enabled=dtype != torch.float32):
+            return self.logits(tokens, dtype)
 
-    def logits(self, tokens: Tensor) -> Tensor:
+    def logits(self, tokens: Tensor, dtype: torch.dtype) -> Tensor:
         table = self.rotary[:, : tokens.size(1)]
-        x = norm(self.embedding(tokens)).to(torch.bfloat16 if tokens.is_cuda else torch.float32)
+        x = norm(self.embedding(tokens)).to(dtype)
         embedded = x
         for layer, block in enumerate(self.blocks):
             long = layer == DEPTH - 1 or WINDOW_PATTERN[layer % len(WINDOW_PATTERN)] == "L"

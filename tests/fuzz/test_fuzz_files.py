@@ -112,5 +112,5 @@ def test_a_line_that_reads_well_and_cannot_follow_is_named(tmp_path: Path) -> No
     path = tmp_path / "journal.jsonl"
     first = Started("one", 0, "promise", "task", "loss", 5.0, "exam", "cpu", "cpu", "head")
     entries = [Entry(1, 1.0, first), Entry(2, 2.0, Lost(7, "power"))]
-    with pytest.raises(JournalDamaged, match=r"line 2.*only the running trial can be lost"):
+    with pytest.raises(JournalDamaged, match=r"line 2.*only a running trial can be lost"):
         folded(path, entries)
