@@ -281,11 +281,11 @@ class GPT(nn.Module):
         dtype = precision(tokens)
         device = "cuda" if tokens.is_cuda else "cpu"
         with torch.autocast(device, dtype, enabled=dtype != torch.float32):
-            return self.logits(tokens, dtype)
+            return self.logits(tokens)
 
-    def logits(self, tokens: Tensor, dtype: torch.dtype) -> Tensor:
+    def logits(self, tokens: Tensor) -> Tensor:
         table = self.rotary[:, : tokens.size(1)]
-        x = norm(self.embedding(tokens)).to(dtype)
+        x = norm(self.embedding(tokens)).to(precision(tokens))
         embedded = x
         for layer, block in enumerate(self.blocks):
             long = layer == DEPTH - 1 or WINDOW_PATTERN[layer % len(WINDOW_PATTERN)] == "L"

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from safetensors.torch import load_file
 from torch._dynamo.backends.debugging import aot_eager
@@ -30,6 +30,9 @@ LAPTOP = Machine(device="cpu", gpu="", gpu_memory_mib=0, cores=2, memory_mib=8_0
 SMALL = {**sizing("cpu", LAPTOP), "DEPTH": 3, "ASPECT_RATIO": 16, "WINDOW_PATTERN": "SL", "BATCH_SIZE": 4}
 
 Load = Callable[..., Any]
+
+# Inductor, when it is imported, complains of what torch does elsewhere.
+of_inductors_own = pytest.mark.filterwarnings("ignore:`torch.jit.script_method` is deprecated")
 
 
 @pytest.fixture(scope="module")
@@ -189,6 +192,54 @@ def test_the_model_of_an_h100_is_built_without_memory(load: Load) -> None:
     assert 50e6 < sum(parameter.numel() for parameter in model.parameters()) < 90e6
 
 
+FULL_SIZE = [("h100", 81_559), ("h100", 24_000), ("gpu", 48_000), ("gpu", 24_000), ("gpu", 8_000)]
+
+
+@pytest.mark.parametrize(("profile", "memory_mib"), FULL_SIZE)
+def test_a_pass_of_full_size_gives_every_parameter_a_gradient(
+    load: Load, profile: str, memory_mib: int
+) -> None:
+    train = load(profile, **sizing(profile, Machine("cuda", "a card", memory_mib, 8, 64_000)))
+    with torch.device("meta"):
+        model = train.build_model()
+        batch = torch.zeros(train.BATCH_SIZE, train.prepare.SEQUENCE_LEN, dtype=torch.long)
+        train.cross_entropy(model, batch, batch).backward()
+    for name, parameter in model.named_parameters():
+        assert parameter.grad is not None, name
+        assert (parameter.grad.shape, parameter.grad.dtype) == (parameter.shape, torch.float32)
+
+
+def mixed(train: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """What the model is in on CUDA, where a CPU can compute it too."""
+    monkeypatch.setattr(train, "precision", lambda tokens: torch.bfloat16)
+    return train
+
+
+def test_mixed_precision_attends_in_one_dtype_and_learns_in_float32(
+    load: Load, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    train = mixed(load(**SMALL), monkeypatch)
+    model, attended = train.build_model(), []
+    for window in (model.short, model.long):
+        window.register_forward_hook(lambda _, heads, out: attended.append({x.dtype for x in (*heads, out)}))
+    logits = model(tokens(train))
+    train.cross_entropy(model, tokens(train), tokens(train)).backward()
+    assert attended == [{torch.bfloat16}] * 2 * train.DEPTH
+    assert logits.dtype == torch.float32
+    assert {parameter.grad.dtype for parameter in model.parameters()} == {torch.float32}
+
+
+def test_mixed_precision_scores_what_full_precision_does(load: Load, monkeypatch: pytest.MonkeyPatch) -> None:
+    train = load(**SMALL)
+    model, inputs, targets = train.build_model(), tokens(train), tokens(train)
+    torch.nn.init.normal_(model.unembedding, std=0.05)
+    with torch.no_grad():
+        exact = train.cross_entropy(model, inputs, targets)
+        mixed(train, monkeypatch)
+        rounded = train.cross_entropy(model, inputs, targets)
+    assert 0 < abs(rounded - exact) < 0.01
+
+
 def test_tables_and_masks_are_no_part_of_a_submission(train: Any) -> None:
     model = train.build_model()
     assert model.state_dict().keys() == dict(model.named_parameters()).keys()
@@ -253,16 +304,56 @@ def test_every_second_layer_has_a_value_embedding_and_the_last_always(
 # --- attention ---------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("length", [1, 5, 16, 128])
-@pytest.mark.parametrize("positions", [1, 16, 128])
-def test_a_window_attends_as_the_definition_does(train: Any, length: int, positions: int) -> None:
-    queries, keys, values = torch.randn(3, 1, positions, 1, 32)
-    expected = torch.empty_like(values)
-    for i in range(positions):
+def by_definition(queries: torch.Tensor, keys: torch.Tensor, values: torch.Tensor, length: int) -> Any:
+    """Of one head [T, D], one position after the other."""
+    rows = []
+    for i in range(len(queries)):
         seen = slice(max(0, i - length + 1), i + 1)
-        weights = (queries[0, i, 0] @ keys[0, seen, 0].mT / math.sqrt(32)).softmax(-1)
-        expected[0, i, 0] = weights @ values[0, seen, 0]
-    torch.testing.assert_close(train.Window(length)(queries, keys, values), expected, atol=1e-5, rtol=1e-4)
+        weights = (queries[i] @ keys[seen].mT / math.sqrt(queries.size(-1))).softmax(-1)
+        rows.append(weights @ values[seen])
+    return torch.stack(rows)
+
+
+def assert_attends(attend: Any, positions: int, length: int) -> None:
+    """That `attend` does as the definition does, in every row and head of its own."""
+    heads = torch.randn(3, 2, positions, 2, 8)
+    attended = attend(*heads)
+    for row, head in itertools.product(range(2), range(2)):
+        expected = by_definition(*heads[:, row, :, head], length)
+        torch.testing.assert_close(attended[row, :, head], expected, atol=1e-5, rtol=1e-4)
+
+
+@given(positions=st.integers(1, 128), length=st.integers(1, 128), seed=st.integers(0, 99))
+@example(positions=128, length=128, seed=0)
+@example(positions=128, length=1, seed=0)
+@settings(max_examples=30, deadline=None)
+def test_a_window_attends_as_the_definition_does(train: Any, positions: int, length: int, seed: int) -> None:
+    torch.manual_seed(seed)
+    assert_attends(train.Window(length), positions, length)
+
+
+@pytest.mark.filterwarnings("ignore:flex_attention called without torch.compile")
+@of_inductors_own
+@given(blocks=st.integers(1, 3), length=st.integers(1, 384), seed=st.integers(0, 99))
+@example(blocks=3, length=129, seed=0)
+@settings(max_examples=10, deadline=None)
+def test_flex_attention_attends_as_the_definition_does(
+    train: Any, blocks: int, length: int, seed: int
+) -> None:
+    torch.manual_seed(seed)
+    with pytest.MonkeyPatch.context() as patch, torch.compiler.set_stance("force_eager"), torch.no_grad():
+        patch.setattr(train.prepare, "SEQUENCE_LEN", 128 * blocks)
+        assert_attends(train.flexible(length), 128 * blocks, length)
+
+
+@pytest.mark.slow
+@of_inductors_own
+def test_compiled_flex_attention_leaves_out_nothing_that_is_visible(
+    train: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(train.prepare, "SEQUENCE_LEN", 384)
+    with torch.no_grad():
+        assert_attends(train.flexible(40), 384, 40)
 
 
 def test_a_fresh_gate_adds_the_value_embedding_as_it_is(train: Any) -> None:
@@ -397,6 +488,20 @@ def test_muon_moves_every_matrix_of_a_stack_by_its_own_gradient(train: Any) -> N
         assert torch.nn.functional.cosine_similarity(parameter.flatten(), -directions.flatten(), dim=0) > 0.9
 
 
+def test_the_optimiser_holds_two_moments_for_adamw_and_less_for_muon(train: Any) -> None:
+    model = train.build_model()
+    optimiser = train.Optimiser(model)
+    train.cross_entropy(model, tokens(train), tokens(train)).backward()
+    optimiser.step(rate=1.0, momentum=0.9, decay=0.0)
+    stepped = [p for group in optimiser.adamw.param_groups for p in group["params"]]
+    matrices = [p for muon in optimiser.muons for p in muon.matrices]
+    rows_or_columns = sum(p.numel() // min(p.shape[-2:]) for p in matrices)
+    moments = [x for state in optimiser.adamw.state.values() for key, x in state.items() if key != "step"]
+    assert sum(x.nbytes for x in moments) == 2 * sum(p.nbytes for p in stepped)
+    held = sum(x.nbytes for muon in optimiser.muons for x in (muon.first, muon.second))
+    assert held == sum(p.nbytes for p in matrices) + 4 * rows_or_columns
+
+
 def test_warming_up_leaves_model_optimiser_and_chance_as_they_were(train: Any) -> None:
     model = awake(train)
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
@@ -443,6 +548,28 @@ def test_training_compiles_nothing_that_warming_up_did_not(load: Load, tmp_path:
     train.train(model, optimiser, loss_of)
     assert len(losses) == 2
     assert len(graphs) == compiled >= 1 + len(optimiser.muons)
+
+
+@pytest.mark.slow
+@of_inductors_own
+def test_compiled_by_inductor_a_step_is_what_it_is_eagerly(load: Load) -> None:
+    torch._dynamo.reset()
+    train = load(**SMALL | {"DEPTH": 2, "WINDOW_PATTERN": "SL"})
+    model, batch = awake(train), (tokens(train), tokens(train))
+    compiled = copy.deepcopy(model)
+    eager, fast = train.Optimiser(model), train.Optimiser(compiled)
+    fast.muons[0].update = torch.compile(train.muon_update, dynamic=False)
+    losses = []
+    for loss_of, of, optimiser in (
+        (train.cross_entropy, model, eager),
+        (torch.compile(train.cross_entropy, dynamic=False), compiled, fast),
+    ):
+        losses.append(loss_of(of, *batch))
+        losses[-1].backward()
+        optimiser.step(rate=1.0, momentum=0.9, decay=0.1)
+    torch.testing.assert_close(losses[1], losses[0], atol=1e-4, rtol=1e-4)
+    for (name, one), other in zip(model.named_parameters(), compiled.parameters(), strict=True):
+        torch.testing.assert_close(other, one, atol=1e-3, rtol=1e-3, msg=lambda m: f"{name}: {m}")  # noqa: B023
 
 
 def test_passes_that_make_up_a_step_are_one_large_batch(load: Load) -> None:
