@@ -88,6 +88,9 @@ class Simulated:
     def think(self, request: Request) -> None:
         self._thoughts.append((self._now + self._arm.think_s, request))
 
+    def slots(self) -> int:
+        return 1
+
     def train(self, order: Order) -> None:
         outcome = self._world.train(order.genome, order.seed)
         wall_s = self._arm.trial_s if isinstance(outcome, Completed) else self._arm.failed_s

@@ -60,8 +60,11 @@ class Backend(Protocol):
     def think(self, request: Request) -> None:
         """Ask the mind of `request.lineage` for a candidate."""
 
+    def slots(self) -> int:
+        """How many trials can be under way now: fewer than GPUs were asked for while a machine is gone."""
+
     def train(self, order: Order) -> None:
-        """Give a GPU to a trial; never called while as many are under way as there are GPUs."""
+        """Give a GPU to a trial; never called while as many are under way as there are slots."""
 
     def ahead(self, order: Order) -> None:
         """Start a trial up that is likely to come next, as far as it needs no GPU; the last one said counts.
@@ -103,6 +106,9 @@ class Inline:
 
     def think(self, request: Request) -> None:
         self._requests.append(request)
+
+    def slots(self) -> int:
+        return self._gpus
 
     def train(self, order: Order) -> None:
         assert len(self._orders) < self._gpus, "one trial at a time on each GPU"

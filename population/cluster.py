@@ -108,6 +108,9 @@ class Cluster:
         call = self._minds[request.lineage].think.remote(request)
         self._thinking[call] = request.lineage
 
+    def slots(self) -> int:
+        return self._gpus
+
     def train(self, order: Order) -> None:
         busy = {place for place, _ in self._training.values()}
         place = min(set(range(self._gpus)) - busy, default=None)
