@@ -19,7 +19,7 @@ from results.expected import expected
 from results.moves import Move, Stay, stays, strands
 from results.scale import Scale, scale
 from results.words import advanced, idea_of, standing
-from results.writing import clean
+from results.writing import arrows, clean
 from trainer.outcome import cause
 
 Fate: TypeAlias = Literal["kept", "unproven", "dropped", "again", "failed", "lost", "running"]
@@ -183,7 +183,7 @@ class _Rows:
             verdict=trial.verdict,
             score=score,
             operator=trial.operator,
-            idea=idea_of(trial, _IDEA),
+            idea=arrows(idea_of(trial, _IDEA)),
             changed="" if trial.again else changed(self.population, candidate),
             reason=clean(reason, _REASON),
             effect=None if told is None else told.change,

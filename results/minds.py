@@ -75,10 +75,19 @@ def ranked(found: Sequence[Ranking], metric: str, beside: str) -> list[Renderabl
 def verdict(ranking: Ranking) -> str:
     """What a ranking says, or that it says nothing."""
     first, rival = ending(ranking.standings[0].name, _NAME), ending(ranking.rival, _NAME)
-    odds = "over 99%" if ranking.odds > 0.99 else f"{ranking.odds:.0%}"
     if ranking.told_apart:
-        return f"{first} gains more than {rival}: {odds} likely"
-    return f"the data cannot tell them apart: {odds} that {first} beats {rival}"
+        return f"{first} gains more than {rival}: {_odds(ranking)} likely"
+    return f"the data cannot tell them apart: {likelier(ranking)}"
+
+
+def likelier(ranking: Ranking) -> str:
+    """How likely it is that the first of a ranking is the best: `83% that cma beats tpe`."""
+    first, rival = ending(ranking.standings[0].name, _NAME), ending(ranking.rival, _NAME)
+    return f"{_odds(ranking)} that {first} beats {rival}"
+
+
+def _odds(ranking: Ranking) -> str:
+    return "over 99%" if ranking.odds > 0.99 else f"{ranking.odds:.0%}"
 
 
 def ending(name: str, limit: int) -> str:

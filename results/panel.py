@@ -1,37 +1,31 @@
-"""What the live view draws below the events: lineages, the trial under way, the budget. Reads, never acts.
+"""What the live view draws below the events: lineages, the trials under way, the budget. Reads, never acts.
 
 Made for 80 columns; a narrower console loses columns, a lower one rows. Lower scores are better: a bar of the
-sparkline is as high as its score is bad, and full at the baseline's score and beyond.
+sparkline is as high as its score is bad, and full at the baseline's score and beyond. A tip is shown as all
+evidence knows it, with its 95% interval; what a lineage promises is the gain expected of its next idea.
 """
 
 from collections.abc import Mapping
+from random import Random
 from typing import NamedTuple
 
 from rich.console import Group, JustifyMethod, RenderableType
-from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from population.evidence import best, known
+from population.evidence import best, known, weigh
+from population.promising.forecasts import forecasts
 from population.state import Lineage, Population
+from results.cells import cell, colour
 from results.ideas import spent
-from results.words import idea_of
-from results.writing import change, clean, duration, figure, printable
+from results.underway import lines, underway
+from results.writing import change, duration, figure, interval, printable
 from trainer.outcome import Progress
 
-_COLOURS = (
-    "cyan",
-    "magenta",
-    "yellow",
-    "blue",
-    "bright_green",
-    "bright_red",
-    "bright_cyan",
-    "bright_magenta",
-)
 _BARS = "▁▂▃▄▅▆▇█"
 _RECENT = 10  # scores of a lineage in its sparkline
-_FURNITURE = 7  # rows of the panel that are not lineages, and one of air
+_FURNITURE = 5  # rows of the panel that are neither lineages nor trials, and one of air
+_WIDTH = 1.96  # standard deviations to either side, that 95% of a normal distribution lie within
 
 
 class _Column(NamedTuple):
@@ -46,10 +40,10 @@ _COLUMNS = (
     _Column("lineage", 10, 0),
     _Column("brief", 10, 60, grows=True),
     _Column("proposer", 10, 70, grows=True),
-    _Column("tried", 5, 50, numbers=True),
-    _Column("kept", 4, 50, numbers=True),
-    _Column("tip", 7, 0, numbers=True),
-    _Column("change", 8, 30, numbers=True),
+    _Column("kept", 7, 50, numbers=True),
+    _Column("tip", 13, 0, numbers=True),
+    _Column("change", 8, 96, numbers=True),
+    _Column("promise", 7, 64, numbers=True),
     _Column("recent", _RECENT, 78),
     _Column("state", 12, 24),
 )
@@ -65,20 +59,14 @@ def panel(
 ) -> RenderableType:
     """The whole panel for a console of `width` x `height`; `thinking`: for how many seconds a lineage has."""
     parts: list[RenderableType] = [Text()]
+    trials = lines(population, (height - _FURNITURE) // 2)
     if population.lineages:
-        parts += [_lineages(population, progress, thinking, width, max(3, height - _FURNITURE)), Text()]
-    parts += [_running(population, number, progress.get(number), width) for number in population.running]
-    if not population.running:
-        parts.append(Group(_line("no trial under way", "dim"), Text()))
+        room = max(3, height - _FURNITURE - trials)
+        parts += [_lineages(population, progress, thinking, width, room), Text()]
+    parts.append(underway(population, progress, width, trials))
     cost = spent(population.lineages.values()).cost_usd
     parts.append(_line(f"{budget} · ${cost:.2f}" if cost else budget, "dim"))
     return Group(*parts)
-
-
-def colour(population: Population | None, name: str) -> str:
-    """A lineage's colour, the same for the whole run."""
-    names = list(population.lineages) if population else []
-    return _COLOURS[names.index(name) % len(_COLOURS)] if name in names else ""
 
 
 def sparkline(scores: list[float | None], floor: float, ceiling: float) -> str:
@@ -99,17 +87,23 @@ def _lineages(
     rows: int,
 ) -> Table:
     table = Table(box=None, padding=(0, 2 if width >= 96 else 1, 0, 0), pad_edge=False, header_style="dim")
-    shown = [index for index, column in enumerate(_COLUMNS) if width >= column.from_width]
+    promising = population.started is not None and population.run.policy == "promise"
+    shown = [
+        index
+        for index, column in enumerate(_COLUMNS)
+        if width >= column.from_width and (promising or column.name != "promise")
+    ]
     for index in shown:
         column = _COLUMNS[index]
         widest = column.widest + (max(0, width - 80) // 4 if column.grows else 0)
         side: JustifyMethod = "right" if column.numbers else "left"
         table.add_column(_line(column.name), max_width=widest, justify=side)
     chosen = _most_telling(population, rows)
-    found = best(population)
+    found, promises = best(population), _promises(population)
     for lineage in chosen:
         style = "bold green" if lineage.tip == found != population.baseline else ""
-        cells = _cells(population, lineage, style, _state(population, lineage, progress, thinking))
+        state = _state(population, lineage, progress, thinking)
+        cells = _cells(population, lineage, promises.get(lineage.name, ""), style, state)
         table.add_row(*(cells[index] for index in shown))
     hidden, pruned = len(population.living) - len(chosen), len(population.lineages) - len(population.living)
     if hidden or pruned:
@@ -135,24 +129,42 @@ def _most_telling(population: Population, rows: int) -> list[Lineage]:
     return [lineage for lineage in everyone if lineage.name in names]
 
 
-def _cells(population: Population, lineage: Lineage, style: str, state: Text) -> list[Text]:
+def _cells(population: Population, lineage: Lineage, promise: str, style: str, state: Text) -> list[Text]:
     """One cell a column; `style` is that of the tip."""
     baseline = known(population, population.baseline) if population.baseline else None
     tip = known(population, lineage.tip)
     trials = [population.trials[number] for number in lineage.trials]
     kept = sum(t.verdict == "advance" and t.candidate.operator != "baseline" for t in trials)
+    tried = sum(t.outcome is not None and not t.again for t in trials)
     apart = None if tip is None or baseline is None else tip - baseline
     return [
         _line(lineage.name, colour(population, lineage.name)),
         _line(lineage.brief),
         _line(lineage.proposer),
-        _line(str(sum(t.outcome is not None and not t.again for t in trials))),
-        _line(str(kept)),
-        _line("–" if tip is None else figure(tip), style),
+        _line(f"{kept}/{tried}"),
+        _line(_tip(population, lineage.tip), style),
         _line("–" if not apart else f" {change(apart)}", "green" if apart and apart < 0 else "dim"),
+        _line(promise, "" if promise else "dim"),
         _line(_recent(population, lineage, baseline), colour(population, lineage.name)),
         state,
     ]
+
+
+def _tip(population: Population, commit: str) -> str:
+    """What is known of a commit: `1.874±0.054`, or its mean score alone."""
+    if (estimate := weigh(population).estimates.get(commit)) is not None:
+        return interval(estimate.mean, _WIDTH * estimate.sd).replace(" ", "")
+    score = known(population, commit)
+    return "–" if score is None else figure(score)
+
+
+def _promises(population: Population) -> dict[str, str]:
+    """What the next idea of each living lineage is expected to gain; nothing where nobody goes by that."""
+    if population.baseline_score is None or population.run.policy != "promise":
+        return {}
+    sigma = weigh(population).sigma
+    believed = forecasts(population, Random(0))  # a sample of it is drawn too, and not looked at
+    return {name: f"{forecast.expected * sigma:#.2g}" for name, forecast in believed.items()}
 
 
 def _recent(population: Population, lineage: Lineage, baseline: float | None) -> str:
@@ -178,36 +190,5 @@ def _state(
     return _line("waiting", "dim")
 
 
-def _running(population: Population, number: int, progress: Progress | None, width: int) -> RenderableType:
-    trial = population.trials[number]
-    title = Text.assemble(
-        (f"trial {trial.number}  ", "dim"),
-        (clean(trial.candidate.lineage, 16), colour(population, trial.candidate.lineage)),
-        f"  {idea_of(trial, 200)}",
-        no_wrap=True,
-        overflow="ellipsis",
-    )
-    return Group(title, _progress(progress, population.run.budget_s, width) if progress else Text())
-
-
-def _progress(progress: Progress, budget_s: float, width: int) -> RenderableType:
-    training = progress.phase == "training" and progress.fraction > 0
-    share = progress.fraction if training else progress.elapsed_s / max(progress.limit_s, 1e-9)
-    share = min(max(share, 0.0), 1.0)
-    left_s = budget_s * (1 - share) if training else progress.limit_s - progress.elapsed_s
-    facts = f"{share:4.0%}  {duration(left_s)} left" if training else f"at most {duration(left_s)} more"
-    if progress.loss is not None:
-        facts += f"  loss {progress.loss:.4g}"
-    if progress.steps:
-        facts += f"  step {progress.steps}"
-    grid = Table.grid(padding=(0, 2, 0, 0))
-    for _ in range(3):
-        grid.add_column()
-    grid.add_row(
-        _line(progress.phase), ProgressBar(total=1.0, completed=share, width=max(4, width // 4)), _line(facts)
-    )
-    return grid
-
-
 def _line(text: str, style: str = "") -> Text:
-    return Text(printable(text[:200]), style=style, no_wrap=True, overflow="ellipsis")
+    return cell(printable(text[:200]), style)

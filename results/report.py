@@ -14,14 +14,16 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from population.accounting import account
 from population.claim import claim
 from population.evidence import Estimate, best, known, weigh
 from population.state import Population, Trial
+from results.cells import colour
 from results.expected import expected
 from results.minds import cost, foresight, standings
-from results.panel import colour
 from results.roster import roster
 from results.tree_text import combined, commit_tree
+from results.uses import uses_in_words
 from results.words import advanced, standing
 from results.writing import change, clean, count, duration, figure, interval
 from trainer.outcome import cause
@@ -56,7 +58,8 @@ def _headline(population: Population) -> Text:
     facts += [f"{len(changes & advanced(population))} of {count(len(changes), 'change')} kept"]
     facts += [f"{n} {what}" for what, n in failed.most_common()]
     lines.append("\n" + ", ".join(facts), style="not bold")
-    for aside in filter(None, (cost(population), foresight(population), _noise(population))):
+    asides = uses_in_words(account(population)), cost(population), foresight(population), _noise(population)
+    for aside in filter(None, asides):
         lines.append("\n" + aside, style="not bold dim")
     return lines
 

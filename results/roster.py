@@ -11,10 +11,10 @@ from rich.table import Table
 from rich.text import Text
 
 from population.state import Lineage, Population, Trial
+from results.cells import colour
 from results.expected import expected
 from results.ideas import tokens
 from results.minds import dollars, ending, many
-from results.panel import colour
 from results.words import advanced
 from results.writing import change, clean
 

@@ -15,10 +15,12 @@ from rich.console import Console, RenderableType
 from rich.live import Live
 from rich.text import Text
 
-from population.records import Event
+from population.accounting import Account, account
+from population.records import Assigned, Event, Finished, Lost
 from population.state import Population
+from results.cells import colour
 from results.pace import Pace
-from results.panel import colour, panel
+from results.panel import panel
 from results.words import UNLIMITED, Limits, words
 from results.writing import printable
 from trainer.outcome import Progress
@@ -44,6 +46,7 @@ class View:
         self._pace = Pace(time.monotonic())
         self._population: Population | None = None
         self._thinking: Mapping[str, float] = {}
+        self._account = Account()
 
     def __enter__(self) -> Self:
         if self._live:
@@ -61,6 +64,8 @@ class View:
         self._population = population
         now = time.monotonic()
         self._pace.observe(now, population.finished)
+        if self._live and isinstance(event, Assigned | Finished | Lost):
+            self._account = account(population)
         line = words(event, population, self.limits, self.console.width if self._live else None)
         if line and self._live:  # the panel below the line must not tell of the moment before it
             self._live.update(self._panel(population, {}, self._thinking, now), refresh=True)
@@ -98,7 +103,10 @@ class View:
     ) -> RenderableType:
         minds = {name: now - since for name, since in thinking.items()}
         width, height = self.console.size
-        return panel(population, progress, minds, self._pace.budget(now, self.limits), width, height)
+        budget = self._pace.budget(now, self.limits)
+        if population.finished:
+            budget += f" · GPU duty {self._account.duty:.0%}"
+        return panel(population, progress, minds, budget, width, height)
 
     def _coloured(self, line: str) -> Text:
         text = Text(line)

@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-import msgspec
 import vl_convert
 
 from population.journal import read
@@ -20,7 +19,7 @@ from results.look import theme
 from results.marks import drawing
 from results.page.document import document
 from results.page.names import inks
-from results.page.reproduce import Settings
+from results.page.reproduce import again
 from results.page.steps import GenomeOf
 
 _PAGE: Final = "tree.html"
@@ -41,7 +40,7 @@ def write_tree(folder: Path, population: Population, genome_of: GenomeOf) -> Non
         return
     journal = folder / "journal.jsonl"
     entries = read(journal)[: population.entries] if journal.exists() else []
-    page, picture = tree(population, entries, genome_of, read_settings(folder))
+    page, picture = tree(population, entries, genome_of, again(folder))
     for name, content in ((_PAGE, page), ("tree.svg", picture)):
         aside = folder / f".{name}.new"
         aside.write_text(content, encoding="utf-8")
@@ -49,21 +48,18 @@ def write_tree(folder: Path, population: Population, genome_of: GenomeOf) -> Non
 
 
 def tree(
-    population: Population, entries: Sequence[Entry], genome_of: GenomeOf, settings: Settings | None = None
+    population: Population, entries: Sequence[Entry], genome_of: GenomeOf, command: str | None = None
 ) -> tuple[str, str]:
-    """The page and the picture, as text. `entries` are what `population` is the fold of."""
+    """The page and the picture, as text. `entries` are what `population` is the fold of.
+
+    `command` starts a run like this one.
+    """
     drawn = drawing(population, entries)
     rows = datasets(drawn)
     chart = spec(drawn, inks(population))
-    page = document(population, drawn, bare(chart), rows, genome_of, settings)
+    page = document(population, drawn, bare(chart), rows, genome_of, command)
     picture = chart | {"width": _WIDTH, "datasets": rows, "config": theme(dark=False)}
     return page, vl_convert.vegalite_to_svg(picture)
-
-
-def read_settings(folder: Path) -> Settings | None:
-    """What the run was asked for, or None where nobody wrote it down."""
-    path = folder / "settings.json"
-    return msgspec.json.decode(path.read_bytes(), type=dict) if path.exists() else None
 
 
 def _fresh(path: Path) -> bool:

@@ -16,8 +16,8 @@ from rich.tree import Tree
 
 from population.evidence import best, known
 from population.state import Population, Trial
+from results.cells import colour
 from results.expected import expected
-from results.panel import colour
 from results.words import advanced
 from results.writing import change, clean, count, figure
 

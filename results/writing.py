@@ -73,6 +73,11 @@ def duration(seconds: float) -> str:
     return f"{whole // 86_400} d {whole % 86_400 // 3600:02d} h"
 
 
+def arrows(text: str) -> str:
+    """A change as it is printed where there are better arrows, from which its values do not part."""
+    return text.replace(" -> ", "\u00a0\u2192\u00a0")
+
+
 def count(number: int, noun: str) -> str:
     """`1 trial`, `2 trials`."""
     return f"{number} {noun}{'' if number == 1 else 's'}"

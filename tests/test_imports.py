@@ -16,7 +16,7 @@ IMPURE = {"os", "subprocess", "time", "logging", "ray", "git", "torch", "pathlib
 READ_BY_RESULTS = {
     f"population.{name}"
     for name in ("records", "state", "journal", "evidence", "accounting", "claim", "names", "structure")
-}
+} | {"population.promising.forecasts"}
 
 
 def imports(path: Path) -> set[str]:

@@ -7,12 +7,12 @@ from population.evidence import best, weigh
 from population.state import Population, Trial
 from results.expected import expected
 from results.marks import WIDTH
-from results.minds import verdict
+from results.minds import likelier
 from results.page.markup import Safe, element, joined, text
 from results.page.names import name
 from results.ranking import Ranking
 from results.words import advanced, standing
-from results.writing import clean, count, duration, figure, interval
+from results.writing import arrows, clean, count, duration, figure, interval
 
 _SURE = 0.9  # probability of being a gain from which a step is called one
 _MOST = 3  # steps named as the largest
@@ -116,7 +116,7 @@ def _keep(population: Population, path: list[Trial]) -> Safe:
         element(
             "li",
             element("a", f"trial {trial.number}", href=f"#step-{trial.number}"),
-            f" {clean(trial.candidate.idea, 90)} ",
+            f" {arrows(clean(trial.candidate.idea, 90))} ",
             element("span", f"{max(-told.change, 0.0):.4f}", class_="gain"),
         )
         for trial, told in largest
@@ -132,7 +132,8 @@ def _next(population: Population, rankings: tuple[Ranking, ...]) -> str:
     for ranking in rankings:
         if ranking.of != "operator":
             first = clean(ranking.standings[0].name, 40)
-            lines.append(f"{ranking.of.capitalize()} {first}: {verdict(ranking)}.")
+            lead = f"The {ranking.of} {first}" if ranking.told_apart else f"No {ranking.of} stands out yet"
+            lines.append(f"{lead}: {likelier(ranking)}.")
     return " ".join(lines)
 
 

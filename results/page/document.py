@@ -13,7 +13,6 @@ from results.page.markup import Safe, element, single
 from results.page.names import ink, ink_rules
 from results.page.places import places
 from results.page.ranks import ranks
-from results.page.reproduce import Settings
 from results.page.steps import GenomeOf, steps
 from results.page.vega import vega
 from results.page.whole import asset, whole
@@ -27,9 +26,12 @@ def document(
     chart: Spec,
     rows: dict[str, list[Any]],
     genome_of: GenomeOf,
-    settings: Settings | None,
+    again: str | None,
 ) -> str:
-    """The whole file. `chart` is the specification by trial, `rows` are what it names."""
+    """The whole file. `chart` is the specification by trial, `rows` are what it names.
+
+    `again` is the command that starts a run like this one, if it is known.
+    """
     ranked = rankings(population)
     style = f"{asset('style.css')}\n{ink_rules()}"
     data = {
@@ -46,7 +48,7 @@ def document(
         losses(population),
         ranks(ranked),
         ledger(population),
-        places(population, settings),
+        places(population, again),
         id="main",
     )
     skip = element("a", "Skip to the results", href="#main", class_="skip")

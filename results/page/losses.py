@@ -10,8 +10,8 @@ from results.expected import Expected, expected
 from results.marks import WIDTH
 from results.page.markup import Safe, element, joined
 from results.page.names import name
-from results.words import advanced, standing
-from results.writing import clean, count, figure, interval
+from results.words import standing
+from results.writing import arrows, clean, count, figure, interval
 from trainer.outcome import cause
 
 _MISSES, _FAILURES, _CAUSE = 10, 12, 140  # how many are listed; characters of a cause
@@ -29,9 +29,9 @@ def losses(population: Population) -> Safe | None:
 def _near_misses(population: Population) -> Safe | None:
     """The likeliest gains among all that was not built on."""
     found: list[tuple[Expected, Trial]] = []
-    for number in weigh(population).effects.keys() - advanced(population):
+    for number in weigh(population).effects:
         candidate = population.candidates[number]
-        told = expected(population, candidate)
+        told = None if candidate.commit in population.bases else expected(population, candidate)
         if told is not None and told.p_better >= _CHANCE:
             found.append((told, population.trials[population.tried[number]]))
     if not found:
@@ -56,7 +56,7 @@ def _item(population: Population, trial: Trial, facts: str, note: Safe | None = 
     return element(
         "li",
         element("p", f"trial {trial.number} ", who, f" {facts}", class_="head"),
-        element("p", clean(trial.candidate.idea, 300) or trial.operator, class_="idea"),
+        element("p", arrows(clean(trial.candidate.idea, 300)) or trial.operator, class_="idea"),
         note,
         data_lineage=trial.candidate.lineage,
     )

@@ -1,9 +1,9 @@
 """How a lineage is named on the page: in its colour, the same as in the chart and on a terminal."""
 
 from population.state import Population
+from results.cells import colour
 from results.look import INKS
 from results.page.markup import Safe, element
-from results.panel import colour
 from results.writing import clean
 
 

@@ -5,12 +5,14 @@ import shlex
 from population.evidence import best
 from population.state import Population
 from results.page.markup import Safe, element
-from results.page.reproduce import Settings, command
-from results.writing import clean
+from results.writing import clean, printable
 
 
-def places(population: Population, settings: Settings | None) -> Safe:
-    """Commands to copy. Paths are links beside this page, so they hold wherever its folder is moved."""
+def places(population: Population, again: str | None) -> Safe:
+    """Commands to copy, and files. Links are beside this page, so they hold wherever its folder is moved.
+
+    `again` starts a run like this one, if that is known.
+    """
     run = clean(population.run.run, 80)
     files = [
         ("best/train.py", "the best genome"),
@@ -25,13 +27,13 @@ def places(population: Population, settings: Settings | None) -> Safe:
     return element(
         "section",
         element("h2", "Take it, look closer, run it again"),
-        *(_command(what, line) for what, line in _commands(population, run, settings)),
+        *(_command(what, line) for what, line in _commands(population, run, again)),
         element("ul", *links, class_="files"),
         element("p", _made_for(population), class_="note"),
     )
 
 
-def _commands(population: Population, run: str, settings: Settings | None) -> list[tuple[str, str]]:
+def _commands(population: Population, run: str, again: str | None) -> list[tuple[str, str]]:
     named, found = shlex.quote(run), best(population)
     commands = []
     if found is not None and found != population.baseline:
@@ -47,8 +49,8 @@ def _commands(population: Population, run: str, settings: Settings | None) -> li
     commands += [("all lineages", f"git log --graph --oneline {branches}")]
     commands += [("the numbers of every commit", f"git log --notes=lineages {branches}")]
     commands += [("go on with this run", f"uv run scheduler.py --resume {named}")]
-    if settings is not None:
-        commands += [("start one like it", clean(command(settings), 2000))]
+    if again is not None:
+        commands += [("start one like it", printable(again))]
     return commands
 
 

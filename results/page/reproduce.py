@@ -1,22 +1,60 @@
-"""The command line that starts a run like this one, from its settings.json."""
+"""The command line that starts a run like this one, from its settings.json, and the briefs that it names.
+
+Briefs are pinned in the settings, whatever became of the files they were read from: they are written out
+beside the page, so that the command holds when it is pasted.
+"""
 
 import shlex
 from collections.abc import Mapping
-from typing import Any
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
 
 Settings = Mapping[str, Any]
 
+_ROOT: Final = Path(__file__).resolve().parents[2]  # where the command is run, and the default task
+_BRIEFS: Final = "briefs"
+# Minds that need no --proposer: the usual ones, and those that options of their own ask for.
+_UNSAID: Final[tuple[list[str], ...]] = (
+    [],
+    ["mutate/tpe", "mutate/cma"],
+    ["llm"],
+    ["agent"],
+    ["llm", "agent"],
+)
 
-def command(settings: Settings) -> str:
-    """`uv run scheduler.py ...`. Paths of briefs are not in the settings: their names stand for them."""
+
+def again(folder: Path) -> str | None:
+    """The command for a run like the one in `folder`, whose briefs are written out if it has any of its own.
+
+    None where nobody wrote down what the run was asked for.
+    """
+    path = folder / "settings.json"
+    if not path.exists():
+        return None
+    settings = msgspec.json.decode(path.read_bytes(), type=dict)
+    briefs = {folder / _file(brief): str(brief["text"]) for brief in _own(settings)}
+    for file, text in briefs.items():
+        if not file.exists():
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(text, encoding="utf-8")
+    return command(settings, folder)
+
+
+def command(settings: Settings, folder: Path) -> str:
+    """`uv run scheduler.py ...`, to be run where scheduler.py is; `folder` is the run's."""
     words = ["uv", "run", "scheduler.py", *_option("lineages", settings), *_option("policy", settings)]
     words += _option("seed", settings)
-    briefs = [f"{brief['name']}.md" for brief in settings.get("briefs", ())]
-    words += ["--program", *briefs] * bool(len(briefs) > 1 or briefs not in ([], ["program.md"]))
+    if briefs := [_named(folder / _file(brief)) for brief in _own(settings)]:
+        words += ["--program", *briefs]
     words += _minds(settings)
     task = settings.get("task", {})
+    if Path(str(task.get("folder", _ROOT))) != _ROOT:
+        words += ["--task", str(task["folder"])]
     for option, value in (("budget", task.get("budget_s")), ("device", task.get("device"))):
         words += [f"--{option}", _plain(value)] * bool(value)
+    words += _option("gpus", settings) if settings.get("gpus", 1) > 1 else []
     for option in ("trials", "hours", "max_cost"):
         words += _option(option, settings)
     words += ["--answers", "knobs"] * (settings.get("answers") == "knobs")
@@ -25,16 +63,39 @@ def command(settings: Settings) -> str:
     return shlex.join(words)
 
 
+def _own(settings: Settings) -> list[Mapping[str, str]]:
+    """Briefs that have to be named: all, unless there is but the one that belongs to the task."""
+    briefs = list(settings.get("briefs", ()))
+    return [] if [brief["name"] for brief in briefs] == ["program"] else briefs
+
+
+def _file(brief: Mapping[str, str]) -> Path:
+    """Where a brief lies in the run's folder. One that is named after its own folder keeps that name."""
+    return Path(_BRIEFS, *(part.replace("..", "_") for part in f"{brief['name']}.md".split("/")))
+
+
+def _named(path: Path) -> str:
+    """As it is called from where the command is run."""
+    return str(path.relative_to(_ROOT) if path.is_relative_to(_ROOT) else path)
+
+
 def _minds(settings: Settings) -> list[str]:
-    proposers = [str(proposer).partition("/") for proposer in settings.get("proposers", ())]
-    kinds = list(dict.fromkeys(kind for kind, _, _ in proposers))
-    words = ["--proposer", *kinds] * (len(kinds) > 1 or kinds == ["submit"])
-    for kind, _, name in proposers:
+    proposers = [str(proposer) for proposer in settings.get("proposers", ())]
+    kinds = list(dict.fromkeys(_kind(proposer) for proposer in proposers))
+    words = ["--proposer", *kinds] * (kinds not in _UNSAID)
+    for proposer in proposers:
+        kind, _, name = proposer.partition("/")
         if kind == "llm":
             words += ["--model", name]
         elif kind == "agent":
             words += ["--agent", str(settings.get("agents", {}).get(name, name))]
     return words
+
+
+def _kind(proposer: str) -> str:
+    """What it is asked for by: models and agents have options of their own."""
+    kind = proposer.partition("/")[0]
+    return kind if kind in ("llm", "agent") else proposer
 
 
 def _option(name: str, settings: Settings) -> list[str]:

@@ -12,7 +12,7 @@ from results.exports import unified
 from results.marks import WIDTH
 from results.page.markup import Safe, element, joined
 from results.page.names import name
-from results.writing import clean, count, figure, interval
+from results.writing import arrows, clean, count, figure, interval
 
 GenomeOf: TypeAlias = Callable[[str], str]
 
@@ -53,7 +53,7 @@ def _step(population: Population, trial: Trial, genome_of: GenomeOf | None) -> S
     if told is not None:
         gain = interval(-told.change, WIDTH * told.sd)
         facts += [
-            element("span", f"gain {gain}", class_="gain"),
+            element("span", f"gain {gain}", class_="gain" if told.change < 0 else None),
             element("span", f"{told.p_better:.0%} likely"),
         ]
     facts += [] if score is None else [element("span", f"now {figure(score)}")]
@@ -61,12 +61,18 @@ def _step(population: Population, trial: Trial, genome_of: GenomeOf | None) -> S
     return element(
         "li",
         element("p", *_spaced(facts), class_="head"),
-        element("p", clean(candidate.idea, 600) or candidate.operator, class_="idea"),
-        element("p", clean(trial.judged_because, 300), class_="note") if trial.judged_because else None,
+        element("p", arrows(clean(candidate.idea, 600)) or candidate.operator, class_="idea"),
+        _judged(trial),
         None if genome_of is None else _diff(summary, _lines(genome_of, candidate.base, candidate.commit)),
         id=f"step-{trial.number}",
         data_lineage=candidate.lineage,
     )
+
+
+def _judged(trial: Trial) -> Safe | None:
+    """What was believed when it was judged, which all evidence since may not bear out."""
+    said = clean(trial.judged_because, 300)
+    return element("p", f"when it was judged: {said}", class_="note") if said else None
 
 
 def _spaced(parts: list[Safe]) -> Iterator[str]:

@@ -11,6 +11,7 @@ from synthetic_runs import Story, searched
 
 from population.records import Crashed
 from results.tree import write_tree
+from results.writing import arrows
 
 Opens = Callable[..., Page]
 
@@ -83,7 +84,7 @@ def test_hovering_over_a_trial_tells_its_idea_and_numbers(run: Path, opens: Open
     spot = page.evaluate("() => window.placeOf(42)")
     page.locator("#stage").hover(position={"x": spot[0], "y": spot[1]})
     card = page.locator("#card").inner_text()
-    idea = searched(100).population.trials[42].candidate.idea
+    idea = arrows(searched(100).population.trials[42].candidate.idea)
     assert card.startswith("trial 42 ·") and idea in card and "gain" in card and "seed" in card
 
 

@@ -8,9 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from synthetic_runs import Story, ended, searched
 
-from population.records import Crashed, Outcome, TimedOut
+from population.records import Crashed, Outcome, Stopped, TimedOut
 from results.page.markup import Safe, element, joined, single
-from results.page.reproduce import command
 from results.tree import tree, write_tree
 
 HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(2)>\u202e\x1b[31m & é 漢字 🐦"
@@ -155,16 +154,29 @@ def test_a_page_without_a_journal_beside_it_still_shows_every_trial(tmp_path: Pa
     assert {path.name for path in tmp_path.iterdir()} == {"tree.html", "tree.svg"}
 
 
-def test_the_command_line_asks_for_what_the_run_was_asked_for() -> None:
-    asked = {
-        "lineages": 3, "policy": "promise", "seed": 7, "trials": 40, "hours": None, "max_cost": 2.5,
-        "briefs": [{"name": "bold"}, {"name": "calm one"}], "answers": "knobs", "sandbox": "off",
-        "proposers": ["llm/openai/x", "agent/claude", "mutate/tpe"],
-        "agents": {"claude": "claude -p {prompt}"},
-        "task": {"budget_s": 300.0, "device": "cuda"},
-    }  # fmt: skip
-    assert command(asked) == (
-        "uv run scheduler.py --lineages 3 --policy promise --seed 7 --program bold.md 'calm one.md' "
-        "--proposer llm agent mutate --model openai/x --agent 'claude -p {prompt}' --budget 300 "
-        "--device cuda --trials 40 --max-cost 2.5 --answers knobs --sandbox off"
-    )
+def test_what_the_gpu_did_is_told_to_the_last_second() -> None:
+    story = Story().begins("cedar")
+    story.tries("cedar", "too deep", Stopped(0.4, "hopeless"))
+    uses = page(story).partition("<h2>Time and cost</h2>")[2].partition("</table>")[0]
+    told = re.findall(r"</i>(.+?)</th>.*?>([^<]+)</td>.*?>([\d.]+)%</td>", uses)
+    assert [name for name, _, _ in told] == ["training", "stopped early", "exam", "start-up", "idle"]
+    assert [spent for _, spent, _ in told[:4]] == ["10 s", "10 s", "1 s", "2 s"]
+    assert sum(float(part) for _, _, part in told) == pytest.approx(100, abs=0.3)
+
+
+def test_only_a_step_that_is_a_gain_by_all_evidence_is_painted_as_one() -> None:
+    story = Story().begins("cedar")
+    story.tries("cedar", "a lucky idea", 2.70, keep=True)
+    for score in (2.76, 2.77, 2.76):
+        story.measures(story.population.candidates[2], score, "confirm", "measured again")
+    story.tries("cedar", "a real idea", 2.4, keep=True)
+    steps = page(story).split('id="step-')
+    assert 'class="gain"' not in steps[2] and 'class="gain"' in steps[3]
+
+
+def test_what_was_built_on_is_no_near_miss() -> None:
+    story = Story().begins("cedar", "moss")
+    step, other = story.doubts("cedar", "stepped onto", 2.733), story.doubts("moss", "left alone", 2.733)
+    story.adopts(step.commit, "cedar", reason="to look around from a near miss")
+    misses = page(story).partition("Near misses")[2].partition("</section>")[0]
+    assert other.idea in misses and step.idea not in misses

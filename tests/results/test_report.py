@@ -40,6 +40,7 @@ def test_a_report_tells_headline_tree_lineages_path_and_places() -> None:
         "",
         "baseline # ± #, best # ± # val_bpb (gain # ± #)",
         "5 trials in 1 m 23 s, 2 of 4 changes kept, 1 crashed",
+        "GPU time: training 60%, exam 3%, start-up 6%, idle 31%",
         "4 requests, 440 tokens, $#",
         "± is 95%; sigma of a trial # (assumed: nothing was measured again)",
         "",

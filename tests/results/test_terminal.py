@@ -1,5 +1,6 @@
 import io
 import re
+from collections.abc import Mapping
 
 import pytest
 from rich.cells import cell_len
@@ -31,10 +32,19 @@ def watched(story: Story, live: bool, limits: Limits = SIXTEEN) -> str:
     return console.file.getvalue()
 
 
-def drawn(story: Story, width: int = 80, height: int = 24, progress: Progress | None = TRAINING) -> list[str]:
+def drawn(
+    story: Story,
+    width: int = 80,
+    height: int = 24,
+    progress: Progress | None = TRAINING,
+    phases: Mapping[int, Progress] | None = None,
+) -> list[str]:
+    """The panel; all trials under way are at the same `progress` where `phases` does not say more."""
     console = Console(file=io.StringIO(), width=width, height=height, record=True)
     under_way = {number: progress for number in story.population.running if progress is not None}
-    console.print(panel(story.population, under_way, {"moss": 3.0}, "5 of 16 trials", width, height))
+    console.print(
+        panel(story.population, phases or under_way, {"moss": 3.0}, "5 of 16 trials", width, height)
+    )
     return console.export_text().splitlines()
 
 
@@ -99,10 +109,43 @@ def test_the_panel_shows_each_lineage_the_trial_and_the_budget() -> None:
     story.founds("moss").runs(story.proposes("cedar", "raise DEPTH 4 -> 6"))
     text = "\n".join(drawn(story))
     cedar = next(line for line in text.splitlines() if line.startswith("cedar"))
-    assert cedar.split()[-1] == "training" and re.search(r" 2\.\d{4}  -0\.\d{4} ", cedar)
+    assert cedar.split()[-1] == "training" and re.search(r" 3/7 2\.\d+±0\.\d+  0\.\d+ ", cedar)
     assert "ready" in text and "thinks 3 s" in text and "waiting" in text
     assert "trial 17  cedar  raise DEPTH 4 -> 6" in text
     assert "42%" in text and "6 s left" in text and "loss 2.913" in text and "5 of 16 trials" in text
+
+
+def test_several_trials_under_way_have_a_line_each_with_what_is_left_of_them() -> None:
+    story = Story().begins("cedar", "moss", "birch")
+    numbers = [story.runs(story.proposes(name, f"an idea of {name}")) for name in ("cedar", "moss", "birch")]
+    phases = TRAINING, Progress("startup", 3.0, 60.0)
+    lines = drawn(story, phases=dict(zip(numbers, phases, strict=False)))[-4:-1]
+    assert [line.split()[:3] for line in lines[:2]] == [["2", "cedar", "training"], ["3", "moss", "startup"]]
+    assert "6 s left" in lines[0] and "57 s at most" in lines[1]
+    assert all(
+        f"an idea of {name}" in line for name, line in zip(("cedar", "moss", "birch"), lines, strict=True)
+    )
+
+
+def test_of_many_trials_under_way_as_many_are_shown_as_leave_room_for_the_lineages() -> None:
+    story = Story().begins(*(f"line{n}" for n in range(8)))
+    for n in range(16):
+        story.runs(story.proposes(f"line{n % 8}", f"idea {n}"))
+    text = drawn(story)
+    assert len(text) <= 24 and sum("idea " in line for line in text) == 8 and "+ 8 more" in text[-2]
+    assert all(any(line.startswith(f"line{n} ") for line in text) for n in range(8))
+
+
+def test_what_lineages_promise_is_shown_where_somebody_goes_by_it() -> None:
+    assert "promise" in drawn(searched(16))[1]
+    assert "promise" not in drawn(Story(policy="greedy").begins("cedar"))[1]
+
+
+def test_the_duty_of_the_gpu_is_told_once_a_trial_is_over() -> None:
+    story = Story().founds("cedar")
+    story.runs(story.proposes("cedar", "the baseline", "baseline"))
+    assert "GPU duty" not in watched(story, live=True)
+    assert re.search(r"GPU duty [1-9]\d%", watched(Story().begins("cedar"), live=True))
 
 
 @pytest.mark.parametrize("width", [20, 40, 80, 120])
@@ -142,7 +185,7 @@ def test_a_tip_is_shown_as_what_is_known_of_it_and_not_as_its_luckiest_score() -
     for score in (2.74, 2.75, 2.74):
         story.measures(story.population.candidates[2], score, "confirm", "measured again")
     cedar = next(line for line in drawn(story) if line.startswith("cedar"))
-    tip = re.search(r" (2\.\d{4}) ", cedar)
+    tip = re.search(r" (2\.\d+)±", cedar)
     assert tip and float(tip[1]) > 2.72
 
 
