@@ -62,16 +62,35 @@ def first_card() -> Card | None:
     return None
 
 
-def gpu_memory_mb(pids: Collection[int]) -> float:
-    """MiB of the first GPU that processes hold; where the driver does not know their numbers, all in use.
+def gpu_memory_mb(pids: Collection[int], alone: bool = True) -> float:
+    """MiB of the first GPU that processes hold, as far as its driver knows their numbers.
 
-    In a container it often does not. A trial has its card to itself, so that is little more.
+    In a container it often does not, and for a part of a card never. For processes that have the card to
+    themselves (`alone`) it is then all that is in use, which is little more.
     """
     with contextlib.suppress(pynvml.NVMLError), _nvml() as handle:
-        known = {each.pid: each.usedGpuMemory for each in pynvml.nvmlDeviceGetComputeRunningProcesses(handle)}
-        held = sum(known.get(pid) or 0 for pid in pids)
-        return (held or int(pynvml.nvmlDeviceGetMemoryInfo(handle).used)) / MIB
+        held = _held_by(pids, handle)
+        return (held or (int(pynvml.nvmlDeviceGetMemoryInfo(handle).used) if alone else 0)) / MIB
     return 0.0
+
+
+def gpu_utilisation() -> float | None:
+    """Of the last sixth of a second to second, the part (0 to 1) in which the first GPU computed anything.
+
+    None without a card, or if its driver does not tell. How much of the card computed is not in it.
+    """
+    with contextlib.suppress(pynvml.NVMLError), _nvml() as handle:
+        return int(pynvml.nvmlDeviceGetUtilizationRates(handle).gpu) / 100
+    return None
+
+
+def _held_by(pids: Collection[int], handle: Any) -> int:
+    """Bytes of a GPU's memory that processes hold, as far as the driver knows."""
+    with contextlib.suppress(pynvml.NVMLError):
+        running = pynvml.nvmlDeviceGetComputeRunningProcesses(handle)
+        known = {each.pid: each.usedGpuMemory or 0 for each in running}
+        return sum(known.get(pid, 0) for pid in pids)
+    return 0
 
 
 @contextlib.contextmanager
@@ -83,9 +102,18 @@ def _nvml() -> Iterator[Any]:
         if visible.isdecimal():
             yield pynvml.nvmlDeviceGetHandleByIndex(int(visible))
         else:  # a name; "" and -1 are nobody's
-            yield pynvml.nvmlDeviceGetHandleByUUID(visible)
+            yield _named(visible)
     finally:
         pynvml.nvmlShutdown()
+
+
+def _named(name: str) -> Any:
+    """The GPU of this UUID or of one that begins so, which is enough for CUDA. Raises NVMLError."""
+    handles = [pynvml.nvmlDeviceGetHandleByIndex(i) for i in range(pynvml.nvmlDeviceGetCount())]
+    for handle in handles if name else ():
+        if str(pynvml.nvmlDeviceGetUUID(handle)).startswith(name):
+            return handle
+    return pynvml.nvmlDeviceGetHandleByUUID(name)
 
 
 def sizing(profile: str, machine: Machine) -> dict[str, Constant]:
