@@ -17,7 +17,7 @@ from population.state import Population, Trial
 from results.changes import changed
 from results.expected import expected
 from results.moves import Move, Stay, stays, strands
-from results.scale import Scale, scale
+from results.scale import NOTHING, Extent, Scale, scale
 from results.words import advanced, idea_of, standing
 from results.writing import arrows, clean
 from trainer.outcome import cause
@@ -105,24 +105,29 @@ class Drawing(Struct, frozen=True):
     best: tuple[Best, ...]
     crown: Mark | None  # the first trial of the best commit
     scale: Scale
+    extent: Extent  # what the scale has to have room for
     strands: dict[str, int]  # lineage -> which of the parallel strands it is drawn as
     metric: str
     last: int  # trial
 
 
-def drawing(population: Population, entries: Iterable[Entry]) -> Drawing:
-    """The rows for a population with a run in it, however little has happened; `entries` are its journal."""
-    return _Rows(population, stays(entries)).all()
+def drawing(population: Population, entries: Iterable[Entry], beside: Extent | None = None) -> Drawing:
+    """The rows for a population with a run in it, however little has happened; `entries` are its journal.
+
+    The scale has room for what else is drawn `beside` it.
+    """
+    return _Rows(population, stays(entries), beside or NOTHING).all()
 
 
 class _Rows:
-    def __init__(self, population: Population, stays: Iterable[Stay]) -> None:
+    def __init__(self, population: Population, stays: Iterable[Stay], beside: Extent) -> None:
         self.population, self.kept = population, advanced(population)
         self.last = max((t.number for t in population.trials.values() if t.outcome), default=0)
         self.stays = [drawn for stay in stays if (drawn := self._drawn(stay)).moves]
         self.evidence = weigh(population)
         self.hours = {t.number: _hours(population, t) for t in population.trials.values()}
-        self.scale = self._scale()
+        self.extent = self._extent()
+        self.scale = scale(self.extent | beside)
         self.marks = {t.number: self._mark(t) for t in population.trials.values()}
 
     def all(self) -> Drawing:
@@ -136,6 +141,7 @@ class _Rows:
             best=tuple(self._best()),
             crown=None if crown is None else self.marks[crown],
             scale=self.scale,
+            extent=self.extent,
             strands=strands({stay.lineage: (stay.moves[0].trial, self._until(stay)) for stay in self.stays}),
             metric=clean(self.population.run.metric, 30),
             last=max(self.marks, default=0),
@@ -162,10 +168,10 @@ class _Rows:
         assert score is not None, "only what was measured is built on"
         return score, WIDTH * self.evidence.sigma
 
-    def _scale(self) -> Scale:
-        scores = [trial.score for trial in self.population.trials.values()]
-        bands = {self._band(move.commit) for stay in self.stays for move in stay.moves}
-        return scale(scores, bands, self.evidence.sigma)
+    def _extent(self) -> Extent:
+        scores = tuple(trial.score for trial in self.population.trials.values())
+        bands = frozenset(self._band(move.commit) for stay in self.stays for move in stay.moves)
+        return Extent(scores, bands, self.evidence.sigma)
 
     def _mark(self, trial: Trial) -> Mark:
         candidate, score = trial.candidate, trial.score

@@ -4,7 +4,6 @@ Scores far worse than everything that was built on would squeeze the rest into a
 and drawn on a rail above it; so are trials without a score, on another.
 """
 
-from collections.abc import Collection, Sequence
 from typing import Final
 
 from msgspec import Struct
@@ -28,9 +27,23 @@ class Scale(Struct, frozen=True):
     any: bool  # whether there is a score at all; if not, the numbers mean nothing
 
 
-def scale(scores: Sequence[float | None], bands: Collection[tuple[float, float]], sigma: float) -> Scale:
-    """`scores` are those of all trials, None where there is none; `bands` the mean and half the
-    width of what lineages stood on; `sigma` is the noise of a trial."""
+class Extent(Struct, frozen=True):
+    """What a scale has to have room for."""
+
+    scores: tuple[float | None, ...]  # of all trials, None where there is none
+    bands: frozenset[tuple[float, float]]  # mean and half the width of what lineages stood on
+    sigma: float  # of a trial
+
+    def __or__(self, other: "Extent") -> "Extent":
+        """That of two trees, to be drawn on one scale."""
+        return Extent(self.scores + other.scores, self.bands | other.bands, max(self.sigma, other.sigma))
+
+
+NOTHING: Final = Extent((), frozenset(), 0.0)
+
+
+def scale(extent: Extent) -> Scale:
+    scores, bands, sigma = extent.scores, extent.bands, extent.sigma
     known = [score for score in scores if score is not None]
     if not known:
         return Scale(0.0, 1.0, 1.1, 1.2, 1.3, False)

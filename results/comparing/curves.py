@@ -18,14 +18,15 @@ _HOUR_S: Final = 3600.0
 
 def rows(sides: Sequence[Side]) -> dict[str, list[Any]]:
     """The data that the specifications name: steps of the curves, and where they end with an interval."""
-    curves, ends = [], []
+    curves: list[dict[str, Any]] = []
+    ends: list[dict[str, Any]] = []
     for side in sides:
         for point in side.course:
             curves.append(_row(side, point.trials, point.gpu_s, point.score))
         if side.course:
             last = _row(side, side.trials, side.gpu_s, side.course[-1].score)
             curves.append(last)
-            ends.append(last | _bounds(side))
+            ends += [last | bounds] if (bounds := _bounds(side)) else []
     return {"curves": curves, "ends": ends}
 
 
@@ -56,17 +57,19 @@ def _curve(sides: Sequence[Side], field: str, title: str) -> Spec:
     y = alt.Y("score:Q", axis=alt.Axis(title=f"best {metric} (lower is better)"), scale=scale)
     colour, dash = _told_apart([side.name for side in sides])
     hints = [alt.Tooltip(f"{name}:Q", format=".6g") for name in ("trials", "hours", "score")]
-    steps, ends = _data("curves"), _data("ends").transform_filter("isValid(datum.low)")
+    steps, ends = _data("curves"), _data("ends")
     bar = ends.mark_rule(strokeWidth=2, opacity=0.7)
     middle = ends.mark_tick(orient="horizontal", thickness=3, size=12)
-    chart = alt.layer(
+    layers = [
         steps.mark_line(interpolate="step-after", strokeWidth=2).encode(x, y, colour, dash),
         steps.mark_point(size=28, filled=True, opacity=0.9).encode(
             x, y, colour, tooltip=[alt.Tooltip("run:N"), *hints]
         ),
-        bar.encode(x, alt.Y("low:Q", scale=scale), alt.Y2("high:Q"), colour),
-        middle.encode(x, alt.Y("mean:Q", scale=scale), colour),
-    ).properties(
+    ]
+    if any(map(_bounds, sides)):  # Vega complains of a layer without rows
+        layers.append(bar.encode(x, alt.Y("low:Q", scale=scale), alt.Y2("high:Q"), colour))
+        layers.append(middle.encode(x, alt.Y("mean:Q", scale=scale), colour))
+    chart = alt.layer(*layers).properties(
         width="container",
         height=_HEIGHT,
         autosize=alt.AutoSizeParams(type="fit-x", contains="padding"),

@@ -50,7 +50,7 @@ def conditions(setting: Setting) -> str:
         parts.append(
             f"profile {clean(setting.profile or 'none', 20)} on {clean(setting.device or 'any', 20)}"
         )
-    parts.append(f"exam {clean(setting.exam, 12)}" if setting.exam else "by their own word")
+    parts.append(f"exam {clean(setting.exam, 64)[:12]}" if setting.exam else "by their own word")
     return ", ".join(parts)
 
 

@@ -1,6 +1,8 @@
 """The lineage trees of some runs as charts on one scale of scores, to be looked at side by side."""
 
 from collections.abc import Iterator, Sequence
+from functools import reduce
+from operator import or_
 from typing import Any, Final
 
 from msgspec import Struct
@@ -10,9 +12,9 @@ from results.comparing.sides import Side
 from results.marks import Drawing, drawing
 from results.page.markup import Safe, joined
 from results.page.names import inks, name
+from results.scale import NOTHING, Extent
 
 _TREES: Final = 8  # that are drawn; a page with more would be slow to open
-_BELOW: Final = 0.05  # of the scale, free below the best, which has its name there
 _DRAWN: Final = ("y", "look")  # of a trial, to draw it
 _SHOWN: Final = ("trial", "score", "status", "verdict", "lineage", "idea", "changed")  # under the pointer
 
@@ -29,22 +31,17 @@ class Grove(Struct, frozen=True):
 def groves(sides: Sequence[Side]) -> list[Grove]:
     """The trees of the runs that have one, as many as are drawn."""
     ours = [side for side in sides if side.population is not None and side.course][:_TREES]
-    drawings = [drawing(side.population, side.entries) for side in ours if side.population is not None]
-    if not drawings:
-        return []
-    low, top = min(one.scale.low for one in drawings), max(one.scale.top for one in drawings)
-    domain = [low - _BELOW * (top - low), top]
-    return [_grove(side, drawn, domain) for side, drawn in zip(ours, drawings, strict=True)]
+    alone = [drawing(side.population, side.entries) for side in ours if side.population is not None]
+    beside = reduce(or_, (drawn.extent for drawn in alone), NOTHING)
+    return [_grove(side, beside) for side in ours]
 
 
-def _grove(side: Side, drawn: Drawing, domain: list[float]) -> Grove:
+def _grove(side: Side, beside: Extent) -> Grove:
     population = side.population
     assert population is not None
+    drawn = drawing(population, side.entries, beside)
     made = bare(spec(drawn, inks(population)))
     for layer in _layers(made):
-        y = layer["encoding"].get("y", {})
-        if "scale" in y:
-            y["scale"]["domain"] = domain
         if layer.get("data", {}).get("name") == "marks":
             layer["encoding"]["tooltip"] = _hints()
     drawn_lines = [name(population, lineage) for lineage in population.lineages if lineage in drawn.strands]

@@ -3,7 +3,7 @@
 Self-contained, as the page of a run.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
@@ -11,9 +11,9 @@ from typing import Any, Final
 from results.comparing.curves import curves, rows
 from results.comparing.groves import groves
 from results.comparing.laid import Laid
-from results.comparing.phrases import BESIDE, TOGETHER, chapters, heading, notes
+from results.comparing.phrases import BESIDE, TOGETHER, chapters, heading, notes, odds
 from results.comparing.tables import Grid, grids
-from results.look import theme
+from results.look import INKS, theme
 from results.minds import ending, verdict
 from results.page.markup import Safe, element
 from results.page.names import ink_rules
@@ -47,14 +47,26 @@ def _section(laid: Laid, charts: list[dict[str, Any]]) -> Safe:
         "section",
         element("h2", heading(laid)),
         apart,
-        _table(first),
-        *(element("p", f"{note}.", class_="note") for note in notes(laid)),
+        _table(first, [_ink(place) for place in range(len(sides))]),
+        *_notes(laid),
         _curves(laid, charts),
-        *map(_table, rest),
+        element("div", *map(_table, rest), class_="tables"),
         _rankings(laid),
         *_finds(laid),
         _trees(laid, charts),
     )
+
+
+def _notes(laid: Laid) -> Iterator[Safe]:
+    """The first is the answer, where there is one."""
+    answer = bool(odds(laid))
+    for place, note in enumerate(notes(laid)):
+        yield element("p", f"{note}.", class_="lead" if answer and not place else "note")
+
+
+def _ink(place: int) -> str:
+    """The class that gives a run the colour of its curves."""
+    return f"name ink-{list(INKS)[place % len(INKS)]}"
 
 
 def _curves(laid: Laid, charts: list[dict[str, Any]]) -> Safe | None:
@@ -89,11 +101,13 @@ def _chart(made: dict[str, Any], data: dict[str, Any], charts: list[dict[str, An
     return element("div", "", id=place, class_="chart", role="img", aria_label=clean(label, 120))
 
 
-def _table(grid: Grid) -> Safe:
+def _table(grid: Grid, inks: Sequence[str] = ()) -> Safe:
+    """`inks` are classes of the names of rows, if they have one."""
     heads = (element("th", head, scope="col", class_=_kind(grid, n)) for n, head in enumerate(grid.heads))
     lines = []
     for number, row in enumerate(grid.rows):
-        cells = [element("th", row[0], scope="row")]
+        name = element("span", row[0], class_=inks[number]) if inks else row[0]
+        cells = [element("th", name, scope="row")]
         for place, cell in enumerate(row[1:], start=1):
             crown = " crown" if (number, place) == grid.crowned else ""
             cells.append(element("td", cell, class_=(_kind(grid, place) + crown).strip() or None))
@@ -110,8 +124,8 @@ def _rankings(laid: Laid) -> Safe | None:
     if not laid.rankings:
         return None
     said = f"Gain of an average trial in {clean(laid.group.metric, 30)} with its 95% interval, {BESIDE}."
-    tables = (_ranking(ranking) for ranking in laid.rankings)
-    return element("div", element("h3", "Whose ideas gained"), element("p", said, class_="note"), *tables)
+    tables = element("div", *map(_ranking, laid.rankings), class_="tables")
+    return element("div", element("h3", "Whose ideas gained"), element("p", said, class_="note"), tables)
 
 
 def _ranking(ranking: Ranking) -> Safe:
@@ -134,9 +148,10 @@ def _finds(laid: Laid) -> list[Safe]:
     parts = []
     for chapter in chapters(laid):
         grid = Grid(("what", "by whom"), chapter.lines, words=2)
-        more = element("p", f"{chapter.more} more.", class_="note") if chapter.more else None
+        more = element("p", f"… and {chapter.more} more.", class_="note") if chapter.more else None
         parts.append(element("div", element("h3", chapter.title.capitalize()), _table(grid), more))
-    return [*parts, element("p", f"{TOGETHER.capitalize()}.", class_="note")] if parts else []
+    note = element("p", f"{TOGETHER.capitalize()}.", class_="note")
+    return [element("div", *parts, class_="tables"), note] if parts else []
 
 
 @lru_cache(maxsize=1)

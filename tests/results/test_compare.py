@@ -337,6 +337,16 @@ def test_trees_have_one_scale_of_scores_and_say_what_is_under_the_pointer(tmp_pa
     assert len(hints) == 2 and {"field": "idea", "type": "nominal"} in hints[0]
 
 
+def test_trials_that_failed_lie_at_one_height_in_all_trees(tmp_path: Path) -> None:
+    near, far = tuned("near", 0.06), tuned("far", *(0.06,) * 9)
+    for story in (near, far):
+        story.tries("moss", "too much", Crashed("out of memory"))
+    (laid,) = comparison(saved(tmp_path, near, far), nothing)
+    rows = [tree.rows for tree in groves(laid.group.sides)]
+    heights = {mark["y"] for each in rows for mark in each["marks"] if mark["status"] == "crashed"}
+    assert len(rows) == 2 and len(heights) == 1 and rows[0]["rails"] == rows[1]["rails"]
+
+
 @pytest.mark.parametrize("width", [80, 140])
 def test_numbers_are_whole_at_usual_widths(width: int, tmp_path: Path) -> None:
     stories = [tuned(name * 10, 0.06, 0.07) for name in ("dawn", "dusk", "noon")]
@@ -373,7 +383,8 @@ def test_hostile_text_is_harmless_in_a_terminal_and_on_the_page(tmp_path: Path) 
 
 def test_the_page_draws_all_its_charts_in_a_browser_without_complaint_or_network(tmp_path: Path) -> None:
     stories = [searched(60, seed=1), tuned("dusk", 0.05), tuned("far", 0.05, profile="cpu")]
-    compared([*saved(tmp_path, *stories), *hostile(tmp_path)], tmp_path)
+    slow = [plain(tmp_path, PLAIN.replace("2.73", "3.1"), name) for name in ("slow", "slower")]
+    compared([*saved(tmp_path, *stories), *hostile(tmp_path), *slow], tmp_path)
     page_url = (tmp_path / "compare.html").as_uri()
     heard: list[str] = []
     asked: list[str] = []
