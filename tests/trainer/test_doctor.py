@@ -259,10 +259,14 @@ def test_cuda_has_to_start_and_to_compile_inside(said: Said, status: str, remedy
     assert remedy in finding.remedy
 
 
-@pytest.mark.gpu
-@pytest.mark.skipif(detect().device == "cpu", reason="needs a CUDA device")
-def test_cuda_starts_and_compiles_in_the_sandbox_of_this_machine() -> None:
-    assert walls.cuda_inside(walls.inside()).status == "ok"
+def test_a_model_that_cannot_answer_from_the_card_is_missing() -> None:
+    assert walls.buffer(Said("")).status == "ok"
+    finding = walls.buffer(Said("", "RuntimeError: CUDA error: operation not supported"))
+    assert (finding.status, "--device cpu" in finding.remedy) == ("missing", True)
+
+
+def test_a_confined_model_answers_as_it_would_on_a_card() -> None:
+    assert walls.examined("cpu") == Said("")
 
 
 # --- room, cores, clock

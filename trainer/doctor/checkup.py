@@ -23,7 +23,7 @@ from trainer.kernel import NAME
 Hold: TypeAlias = Callable[[str], AbstractContextManager[None]]  # takes a device, or raises BadInput
 
 SHORT_S = 20.0
-LONG_S = 200.0  # longer than the limits of the processes that such a check starts
+LONG_S = 300.0  # longer than the limits of the processes that such a check starts, one after the other
 
 
 class Check(Struct, frozen=True):

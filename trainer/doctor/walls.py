@@ -1,10 +1,11 @@
-"""Does the sandbox hold here, and can a training use the GPU inside it?"""
+"""Does the sandbox hold here, and can a training use the GPU inside it, and a model answer from inside it?"""
 
 import sys
 import tempfile
 
 from trainer.doctor.child import Said, ask
 from trainer.doctor.finding import Finding
+from trainer.examiner import ROOT
 from trainer.log import one_line
 from trainer.proof import Proof, proof
 from trainer.sandbox import confined, environment
@@ -18,12 +19,13 @@ print("began", flush=True)
 print(float(torch.compile(lambda x: x.sin() + x)(ones).sum()))
 """
 CUDA_S = 120.0
+BUFFER_S = 90.0
 
 
 def sandbox(device: str) -> tuple[Finding, ...]:
-    """What the sandbox denies here, a line for each gap, and one for the GPU if there is one."""
+    """What the sandbox denies here, a line for each gap, and two for the GPU if there is one."""
     found = walls(proof(), sys.platform)
-    return (*found, cuda_inside(inside())) if device == "cuda" else found
+    return (*found, cuda_inside(inside()), buffer(examined(device))) if device == "cuda" else found
 
 
 def walls(proven: Proof, platform: str) -> tuple[Finding, ...]:
@@ -58,6 +60,24 @@ def cuda_inside(said: Said) -> Finding:
         "CUDA inside", "missing", f"does not start in the sandbox: {said.problem}",
         "run nvidia-smi once, which makes the device files, or run with --sandbox off",
     )  # fmt: skip
+
+
+def buffer(said: Said) -> Finding:
+    """What came of a confined model's answer through a buffer on the GPU."""
+    if not said.problem:
+        return Finding("exam buffer", "ok", "a confined model answers through memory of the GPU")
+    return Finding(
+        "exam buffer", "missing", f"a confined model cannot answer through the GPU's memory: {said.problem}",
+        "WSL has no CUDA IPC, some containers need --ipc=host; or run with --device cpu",
+    )  # fmt: skip
+
+
+def examined(device: str) -> Said:
+    """Ask a confined model for logits on `device`, as an examiner would."""
+    with tempfile.TemporaryDirectory() as scratch:
+        command = [sys.executable, "-P", "-m", "trainer.doctor.buffer_probe", device]
+        env = environment(scratch, device, {"PYTHONPATH": str(ROOT)})
+        return ask(command, BUFFER_S, env=env, folder=scratch)
 
 
 def inside() -> Said:
