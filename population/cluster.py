@@ -1,17 +1,23 @@
-"""The only importer of Ray: every lineage's mind is an actor, and the GPU is one actor with one slot.
+"""The only importer of Ray: every lineage's mind is an actor, and so is every GPU's one slot.
 
 Ray is told to keep to itself: no usage statistics, no dashboard, no rebuilding of the environment for each
-worker. An actor that dies is built again and the loop is told (`Gone`), and so are all of them if Ray itself
-dies; no actor holds any truth.
+worker. An actor that dies is built again and the loop is told (`Gone`, `Cut`), and so are all of them if Ray
+itself dies; no actor holds any truth.
+
+Without an address Ray is started on this machine and ends with us. With one a cluster is joined that others
+started and that stays: Ray finds GPUs on its machines, our code and the task are sent there, minds stay here.
+A slot whose machine is gone is missing until Ray finds another for it.
 """
 
+import logging
 import os
 import subprocess
 import sys
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Mapping
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,14 +25,17 @@ from typing import Any
 import psutil  # type: ignore[import-untyped]
 
 from population import keeper
-from population.backend import Answered, Cut, Gone, Message, Trained, attempt
+from population.actors import Done, Thinker, Trainer
+from population.backend import Answered, Cut, Gone, Message
 from population.drafting import Answer
 from population.lineage import Mind
 from population.proposers import Request
-from trainer.idle import give_way
+from population.search import MachineFailed
+from trainer.abroad import packed
+from trainer.errors import BadInput
 from trainer.outcome import Progress
-from trainer.trial import Order, run_trial
-from trainer.warm.harness import Warm
+from trainer.task import Task
+from trainer.trial import Order
 
 # All are read when Ray is imported. The first: under `uv run`, Ray would build an environment a worker. The
 # third: workers, and so trials, would be nice to whatever else runs. The last: no one else on this machine
@@ -37,68 +46,46 @@ os.environ["RAY_worker_niceness"] = "0"  # noqa: SIM112 (as Ray calls it)
 os.environ.setdefault("RAY_AUTH_MODE", "token")
 
 import ray
-from ray.exceptions import ActorDiedError, ActorUnavailableError, RayTaskError
+from ray.exceptions import ActorDiedError, ActorUnavailableError, RayError, RayTaskError
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 ROOT = Path(__file__).resolve().parent.parent
+SENT = ("population", "trainer")  # our code, which machines of a cluster need not have
 DAEMONS = (keeper.DAEMON, "gcs_server")  # Ray's own processes, as the system calls them
-_DIED = "Ray's own process died"
+SLOT = "trial"  # what a machine without a GPU offers to Ray that takes trials on its processor, one at a time
 STORE_BYTES = 128 * 2**20  # requests and reports are small; Ray's default takes a third of the memory
-
-
-class Trainer:
-    """One GPU's slot. `train` and `progress` run on different threads of the actor."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._progress: Progress | None = None
-        self._run = partial(run_trial, warm=Warm())  # what trials import is imported once
-
-    def train(self, order: Order) -> Trained | Cut:
-        if not self._lock.acquire(blocking=False):
-            raise RuntimeError("one trial at a time")
-        try:
-            return attempt(self._run, order, self._watch)
-        finally:
-            self._progress = None
-            self._lock.release()
-
-    def progress(self) -> Progress | None:
-        return self._progress
-
-    def _watch(self, progress: Progress) -> None:
-        self._progress = progress
-
-
-class Thinker:
-    """A lineage's mind. On a CPU that trials compute on too, it works when none of them wants it.
-
-    Otherwise steps, and so scores, would depend on who thinks at the time.
-    """
-
-    def __init__(self, mind: Mind, device: str) -> None:
-        if device == "cpu":
-            give_way()
-        self._mind = mind
-
-    def think(self, request: Request) -> Answer:
-        return self._mind.think(request)
+ALONE_S = 600.0  # without a single slot the run is given up
+_FREED_S = 10.0  # in which a run that has just ended gives its GPUs back
+_DIED = "Ray's own process died"
+_RAYS_OWN = ("RAY_", "CUDA_VISIBLE_DEVICES", "PYTHONPATH")  # of a worker's environment, set by Ray
 
 
 class Cluster:
-    """Ray on this machine: starts it, keeps the actors, turns finished calls into messages."""
+    """Ray: starts or joins it, keeps the actors, turns finished calls into messages."""
 
-    def __init__(self, device: str = "cpu", gpus: int = 1) -> None:
-        """`device` is where trials compute, on so many at once."""
-        self._device, self._gpus = device, gpus
-        os.environ["PYTHONPATH"] = os.pathsep.join(
-            [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
-        )  # workers are started by Ray's own process and know nothing of our path
+    def __init__(
+        self, device: str = "cpu", gpus: int = 1, address: str | None = None, task: Task | None = None
+    ) -> None:
+        """`device` is where trials compute, on so many at once; the cluster at `address` is sent the `task`.
+
+        Raises BadInput for a cluster that cannot be joined, or does not have what is asked for.
+        """
+        self._device, self._gpus, self._address, self._task = device, gpus, address, task
         self._bodies: dict[str, Mind] = {}
         self._minds: dict[str, Any] = {}
+        self._trainers: dict[int, Any] = {}
         self._thinking: dict[ray.ObjectRef[Any], str] = {}
         self._training: dict[ray.ObjectRef[Any], tuple[int, Order]] = {}  # a trainer's place, and its trial
+        self._settling: dict[ray.ObjectRef[Any], int] = {}  # the place of a trainer that is not ready yet
+        self._asked: dict[ray.ObjectRef[Any], int] = {}  # for the progress of a trial
+        self._progress: dict[int, Progress] = {}
         self._unheard: deque[Message] = deque()
-        self._start()
+        self._keeper: subprocess.Popen[bytes] | None = None
+        self._manned_at = time.monotonic()  # when there was a slot
+        with ExitStack() as failed:
+            failed.callback(self.close)
+            self._start() if address is None else self._join(address)
+            failed.pop_all()
 
     def enrol(self, lineage: str, mind: Mind) -> None:
         self._bodies[lineage] = mind
@@ -109,11 +96,11 @@ class Cluster:
         self._thinking[call] = request.lineage
 
     def slots(self) -> int:
-        return self._gpus
+        return len(self._trainers) - len(self._settling)
 
     def train(self, order: Order) -> None:
-        busy = {place for place, _ in self._training.values()}
-        place = min(set(range(self._gpus)) - busy, default=None)
+        busy = {place for place, _ in self._training.values()} | {*self._settling.values()}
+        place = min(set(self._trainers) - busy, default=None)
         assert place is not None, "one trial at a time on each GPU"
         self._training[self._trainers[place].train.remote(order)] = place, order
 
@@ -121,69 +108,148 @@ class Cluster:
         pass
 
     def wait(self, timeout_s: float) -> Message | None:
-        if not all(map(_runs, self._daemons)):
-            self._start_again()
+        self._look_after()
         if self._unheard:
             return self._unheard.popleft()
-        calls = [*self._training, *self._thinking]
+        calls = [*self._training, *self._thinking, *self._settling]
         if not calls:
             threading.Event().wait(timeout_s)
             return None
         done, _ = ray.wait(calls, num_returns=1, timeout=timeout_s)
         if not done:
             return None
+        if done[0] in self._settling:
+            self._settled(done[0])
+            return None
         return self._thought(done[0]) if done[0] in self._thinking else self._trained(done[0])
 
     def progress(self) -> Mapping[int, Progress]:
-        asked = {o.trial: self._trainers[place].progress.remote() for place, o in self._training.values()}
-        known: dict[int, Progress] = {}
-        for trial, call in asked.items():
-            # `wait` will tell why there is no answer.
-            with suppress(ActorDiedError, ActorUnavailableError, ray.exceptions.GetTimeoutError):
-                if (progress := ray.get(call, timeout=1.0)) is not None:
-                    known[trial] = progress
-        return known
+        """As of the last time it was asked for: nobody waits for a machine that does not answer."""
+        running = {order.trial: place for place, order in self._training.values()}
+        heard, _ = (
+            ray.wait([*self._asked], num_returns=len(self._asked), timeout=0) if self._asked else ([], 0)
+        )
+        for call in heard:
+            trial = self._asked.pop(call)
+            with suppress(ActorDiedError, ActorUnavailableError):  # `wait` will tell
+                if (progress := ray.get(call)) is not None:
+                    self._progress[trial] = progress
+        for trial in running.keys() - self._asked.values():
+            self._asked[self._trainers[running[trial]].progress.remote()] = trial
+        self._progress = {trial: self._progress[trial] for trial in running if trial in self._progress}
+        return self._progress
 
     def close(self) -> None:
         ray.shutdown()
-        if self._keeper.poll() is None:
+        if self._keeper is not None and self._keeper.poll() is None:
             self._keeper.communicate(keeper.CLOSED)  # it sees to what is still there
 
     def _start(self) -> None:
+        os.environ["PYTHONPATH"] = os.pathsep.join(
+            [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
+        )  # workers are started by Ray's own process and know nothing of our path
         self._keeper = _keeper()
         ray.init(
             address="local",
             num_cpus=max(2, os.cpu_count() or 2),
+            num_gpus=self._gpus if self._device == "cuda" else 0,
+            resources={SLOT: self._gpus},
             include_dashboard=False,
             configure_logging=False,
             log_to_driver=False,
             object_store_memory=STORE_BYTES,
         )
         self._daemons = [child for child in psutil.Process().children() if child.name() in DAEMONS]
-        self._trainers = [self._new_trainer() for _ in range(self._gpus)]
+        for place in range(self._gpus):
+            self._man(place)
+
+    def _join(self, address: str) -> None:
+        assert self._task is not None, "other machines have to be told of the task"
+        parcel = packed(self._task)
+        try:
+            ray.init(
+                address=address,
+                runtime_env={"py_modules": [str(ROOT / package) for package in SENT]},
+                configure_logging=False,
+                log_to_driver=False,
+            )
+        except (RayError, ConnectionError, RuntimeError, ValueError) as error:
+            raise BadInput(f"--address {address}: {_first_line(error)}") from error
+        self._home, self._daemons = _node(), _daemons_here()
+        self._parcel = ray.put(parcel)
+        _enough("GPU" if self._device == "cuda" else SLOT, self._gpus)
+        for place in range(self._gpus):
+            self._man(place)
+        try:
+            for call in [*self._settling]:
+                _result(call)
+        except (ActorDiedError, ActorUnavailableError) as error:
+            raise MachineFailed(f"a machine of the cluster was lost: {_first_line(error)}") from error
+        self._settling.clear()
+
+    def _man(self, place: int) -> None:
+        """Have a new trainer at a place; in a cluster, as soon as there is a machine for it."""
+        slot: dict[str, Any] = {"num_gpus": 1} if self._device == "cuda" else {"resources": {SLOT: 1}}
+        trainer: Any = ray.remote(Trainer).options(num_cpus=0, max_concurrency=2, **slot).remote(_node)
+        self._trainers[place] = trainer
+        if self._address is not None:
+            self._settling[trainer.settle.remote(self._parcel, self._home)] = place
+
+    def _leave(self, place: int, why: Exception) -> None:
+        """Do without a place whose machine cannot be used."""
+        logging.getLogger(__name__).warning("a GPU is left out of the run: %s", _first_line(why))
+        ray.kill(self._trainers.pop(place))
+
+    def _look_after(self) -> None:
+        if not all(map(_runs, self._daemons)):
+            if self._address is not None:
+                raise MachineFailed("Ray has ended on this machine; start it again")
+            self._start_again()
+        now = time.monotonic()
+        if self.slots():
+            self._manned_at = now
+        elif now - self._manned_at > ALONE_S:
+            raise MachineFailed(f"the cluster has had no machine for a trial for {ALONE_S / 60:g} minutes")
 
     def _start_again(self) -> None:
         """Ray tells nobody that its own daemon died, and every call would be waited for without end."""
         for call, (_, order) in self._training.items():
-            self._unheard.append(_last_word(call, lambda done: done, Cut(order.trial, _DIED)))
+            self._unheard.append(_last_word(call, lambda done: done.message, Cut(order.trial, _DIED)))
         for call, lineage in self._thinking.items():
             self._unheard.append(_last_word(call, partial(Answered, lineage), Gone(lineage, _DIED)))
         self.close()
-        self._training.clear()
-        self._thinking.clear()
+        for calls in (self._training, self._thinking, self._asked):
+            calls.clear()
         self._start()
         for lineage in self._minds:
             self._minds[lineage] = self._new_mind(lineage)
 
+    def _settled(self, call: "ray.ObjectRef[Any]") -> None:
+        place = self._settling.pop(call)
+        try:
+            _result(call)
+        except (ActorDiedError, ActorUnavailableError):
+            ray.kill(self._trainers[place])
+            self._man(place)
+        except (BadInput, OSError) as error:
+            self._leave(place, error)
+
     def _trained(self, call: "ray.ObjectRef[Any]") -> Message:
         place, order = self._training.pop(call)
         try:
-            message: Trained | Cut = _result(call)
+            done: Done = _result(call)
         except (ActorDiedError, ActorUnavailableError) as error:
             ray.kill(self._trainers[place])  # out of reach is not dead: two must not share the GPU
-            self._trainers[place] = self._new_trainer()
+            self._man(place)
             return Cut(order.trial, _first_line(error))
-        return message
+        except OSError as error:
+            if self._address is None:
+                raise
+            self._leave(place, error)
+            return Cut(order.trial, _first_line(error))
+        if done.log is not None:
+            Path(order.log).write_bytes(done.log)
+        return done.message
 
     def _thought(self, call: "ray.ObjectRef[Any]") -> Message:
         lineage = self._thinking.pop(call)
@@ -196,10 +262,41 @@ class Cluster:
         return Answered(lineage, answer)
 
     def _new_mind(self, lineage: str) -> Any:
-        return ray.remote(Thinker).options(num_cpus=0).remote(self._bodies[lineage], self._device)
+        where: dict[str, Any] = {}
+        told: dict[str, str] = {}
+        if self._address is not None:
+            where = {"scheduling_strategy": NodeAffinitySchedulingStrategy(self._home, soft=False)}
+            told = {name: value for name, value in os.environ.items() if not name.startswith(_RAYS_OWN)}
+        body = ray.remote(Thinker).options(num_cpus=0, **where)
+        return body.remote(self._bodies[lineage], self._device, told)
 
-    def _new_trainer(self) -> Any:
-        return ray.remote(Trainer).options(num_cpus=0, max_concurrency=2).remote()
+
+def _node() -> str:
+    """The name of the node that this process is on."""
+    return str(ray.get_runtime_context().get_node_id())
+
+
+def _daemons_here() -> list[psutil.Process]:
+    """Ray's own process on this machine; none where the system does not show it."""
+    nodes = ray.nodes()  # type: ignore[no-untyped-call]
+    socket = next(node["RayletSocketName"] for node in nodes if node["NodeID"] == _node())
+    found = []
+    for process in psutil.process_iter():
+        with suppress(psutil.Error):
+            if process.name() == keeper.DAEMON and any(socket in word for word in process.cmdline()):
+                found.append(process)
+    return found
+
+
+def _enough(offered: str, gpus: int) -> None:
+    """Raises BadInput if the cluster has fewer slots than are asked for, or fewer that are free."""
+    until = time.monotonic() + _FREED_S
+    while (free := int(ray.available_resources().get(offered, 0))) < gpus:  # type: ignore[no-untyped-call]
+        found = int(ray.cluster_resources().get(offered, 0))  # type: ignore[no-untyped-call]
+        if found < gpus or time.monotonic() > until:
+            what = "GPUs" if offered == "GPU" else f"machines started with --resources '{{\"{SLOT}\": 1}}'"
+            raise BadInput(f"--gpus {gpus}: the cluster has {found} {what}, and {free} of them free")
+        time.sleep(0.1)
 
 
 def _runs(process: psutil.Process) -> bool:

@@ -1,4 +1,4 @@
-"""One scheduler for a run, and one for a device: who holds which is settled by the kernel.
+"""One scheduler for a run, and one for each device: who holds which is settled by the kernel.
 
 A lock is a file under flock(2), which ends with the process that holds it, however that process dies; the
 file itself stays behind and means nothing. Not covered: two machines or containers that do not share the
@@ -8,13 +8,14 @@ file do not see each other, and a file system without flock is refused.
 import os
 import re
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from datetime import datetime
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from trainer.cards import own
 from trainer.errors import BadInput
 
 Lock = FileLock
@@ -40,11 +41,12 @@ def take(path: Path, doing: str, mend: str, mode: int = 0o644) -> Lock:
 
 @contextmanager
 def hold_device(device: str, folder: Path | None = None) -> Iterator[None]:
-    """Be the only scheduler of this machine that uses `device` (cpu, cuda, cuda:1, ...) for the block.
+    """Be the only scheduler of this machine that uses `device` for the block: cpu, or a card by its name.
 
-    `folder` holds the lock files; the machine's temporary folder if None.
+    cuda is the first card that can be seen. `folder` holds the lock files; the machine's temporary folder if
+    None.
     """
-    name = re.sub(r"[^a-z0-9]+", "-", device.lower())
+    name = re.sub(r"[^a-z0-9]+", "-", (own() if device == "cuda" else device).lower())
     path = (folder or Path(tempfile.gettempdir())) / f"lineages-{name}.lock"
     mend = "wait until it is done, or stop it: two trials on one device spoil each other's scores"
     lock = take(path, f"is using {device}", mend, mode=0o666)  # whoever comes next may be another user
@@ -52,6 +54,30 @@ def hold_device(device: str, folder: Path | None = None) -> Iterator[None]:
         yield
     finally:
         lock.release()
+
+
+@contextmanager
+def hold_cards(cards: Sequence[str], count: int, folder: Path | None = None) -> Iterator[tuple[str, ...]]:
+    """Hold `count` of the `cards`, the first that no other scheduler uses; gives their names.
+
+    Raises BadInput if there are too few, or too few are free.
+    """
+    if len(cards) < count:
+        raise BadInput(f"--gpus {count}: only {len(cards)} can be seen on this machine; ask for as many")
+    held: list[str] = []
+    refused: list[BadInput] = []
+    with ExitStack() as stack:
+        for card in cards:
+            if len(held) == count:
+                break
+            try:
+                stack.enter_context(hold_device(card, folder))
+                held.append(card)
+            except BadInput as error:
+                refused.append(error)
+        if len(held) < count:
+            raise refused[0]
+        yield tuple(held)
 
 
 def _sign(file: int) -> None:

@@ -1,0 +1,81 @@
+"""What the actors of a run do, each in a process of its own; they know nothing of Ray."""
+
+import os
+import threading
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from functools import partial
+from pathlib import Path
+
+from msgspec import Struct
+
+from population.backend import Cut, Trained, attempt
+from population.drafting import Answer
+from population.lineage import Mind
+from population.locks import hold_device
+from population.proposers import Request
+from trainer.abroad import Abroad, Parcel, cache, settled
+from trainer.idle import give_way
+from trainer.outcome import Progress
+from trainer.trial import Order, run_trial
+from trainer.warm.harness import Warm
+
+
+class Done(Struct, frozen=True):
+    """What a trainer has to say of a trial; its log too if it was written on a machine of its own."""
+
+    message: Trained | Cut
+    log: bytes | None
+
+
+class Trainer:
+    """One GPU's slot. `train` and `progress` run on different threads."""
+
+    def __init__(self, node: Callable[[], str] = lambda: "") -> None:
+        """`node` tells the name of the one that this is on."""
+        self._node = node
+        self._lock = threading.Lock()
+        self._progress: Progress | None = None
+        self._run = partial(run_trial, warm=Warm())  # what trials import is imported once
+        self._abroad: Abroad | None = None
+        self._held = ExitStack()
+
+    def settle(self, parcel: Parcel, home: str) -> None:
+        """Take part in a run whose files are on the node `home`. Raises BadInput where that cannot be."""
+        self._held.enter_context(hold_device(parcel.task.device))
+        if self._node() != home:
+            self._abroad = settled(parcel, cache())
+
+    def train(self, order: Order) -> Done:
+        if not self._lock.acquire(blocking=False):
+            raise RuntimeError("one trial at a time")
+        here = self._abroad.carried(order) if self._abroad else order
+        try:
+            message = attempt(self._run, here, self._watch)
+            return Done(message, Path(here.log).read_bytes() if self._abroad else None)
+        finally:
+            self._progress = None
+            self._lock.release()
+
+    def progress(self) -> Progress | None:
+        return self._progress
+
+    def _watch(self, progress: Progress) -> None:
+        self._progress = progress
+
+
+class Thinker:
+    """A lineage's mind. On a CPU that trials compute on too, it works when none of them wants it.
+
+    Otherwise steps, and so scores, would depend on who thinks at the time.
+    """
+
+    def __init__(self, mind: Mind, device: str, told: Mapping[str, str]) -> None:
+        """`told` is the scheduler's environment, where Ray was started with another: it may hold keys."""
+        os.environ.update(told)
+        if device == "cpu":
+            give_way()
+        self._mind = mind
+
+    def think(self, request: Request) -> Answer:
+        return self._mind.think(request)

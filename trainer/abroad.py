@@ -1,0 +1,168 @@
+"""Trials on a machine that has none of the run's files: what is sent there, and where it is put.
+
+A task is sent as a `Parcel`, once; `settled` unpacks it into the machine's cache, has its data prepared if
+that was never done there, and refuses a machine on which scores would mean something else. An order then has
+only its paths exchanged, and the log travels back with what came of it.
+
+Not covered: a task whose folder is large and does not make its data itself is refused, not streamed; the
+modes of a task's files are lost.
+"""
+
+import ast
+import hashlib
+import os
+import platform
+import socket
+import tempfile
+from importlib.metadata import version
+from pathlib import Path
+
+import psutil  # type: ignore[import-untyped]
+from filelock import FileLock
+from msgspec import Struct
+from msgspec.structs import replace
+
+from trainer.errors import BadInput
+from trainer.hardware import first_card
+from trainer.task import Task, genome_path, open_task
+from trainer.trial import Order, clear_scratch
+
+ROOT = Path(__file__).resolve().parents[1]
+LARGEST_MB = 64
+MADE = ("data", "heldout")  # by `python prepare.py`, on each machine anew, if prepare.py defines `ready`
+_READ_ONLY = ("train.py", "program.md")  # what no exam depends on
+_SCRATCH = "lineages-trials-"
+
+
+class Ground(Struct, frozen=True):
+    """What a score depends on beside genome, task and seed: the machine and what is installed there."""
+
+    python: str
+    torch: str
+    gpu: str  # "" where trials compute on the processor
+    cores: int  # 0 where they do not
+
+
+class Parcel(Struct, frozen=True):
+    """A task as it travels."""
+
+    task: Task
+    files: dict[str, bytes]  # by their paths in the task's folder
+    ground: Ground  # on which the run began
+
+
+class Abroad(Struct, frozen=True):
+    """A task's place on a machine that it was sent to."""
+
+    folder: str
+    scratch: str
+
+    def carried(self, order: Order) -> Order:
+        """An order with this machine's paths."""
+        return replace(
+            order,
+            task=replace(order.task, folder=self.folder),
+            log=str(self.log(order)),
+            scratch=self.scratch,
+        )
+
+    def log(self, order: Order) -> Path:
+        """Where the log of an order is written here."""
+        return Path(self.scratch) / f"{order.trial}.log"
+
+
+def ground(device: str) -> Ground:
+    """What this machine's scores stand on."""
+    card = first_card() if device == "cuda" else None
+    cores = len(os.sched_getaffinity(0)) if device == "cpu" else 0
+    return Ground(platform.python_version(), version("torch"), card.name if card else "", cores)
+
+
+def packed(task: Task) -> Parcel:
+    """A task, ready to be sent. Raises BadInput if its folder is too large for that."""
+    folder, size = Path(task.folder), 0
+    files = {"prepare.py": task.prepare.encode()}  # the pinned text, whatever became of the file
+    for name, path in _sent(folder, _makes_data(task)).items():
+        size += path.stat().st_size
+        if size > LARGEST_MB * 2**20:
+            raise BadInput(
+                f"{folder} holds more than {LARGEST_MB} MB to send to other machines: keep what is large in "
+                "its data/, and have prepare.py make that there and say by ready() whether it has"
+            )
+        files.setdefault(name, path.read_bytes())
+    return Parcel(task, files, ground(task.device))
+
+
+def settled(parcel: Parcel, cache: Path) -> Abroad:
+    """Make this machine ready for a task's trials. Raises BadInput, in one line, if it cannot be."""
+    here = ground(parcel.task.device)
+    if here != parcel.ground:
+        raise BadInput(f"{socket.gethostname()} has {_told(here)}; the run began on {_told(parcel.ground)}")
+    folder = cache / _digest(parcel)
+    folder.mkdir(parents=True, exist_ok=True)
+    with FileLock(folder.with_suffix(".lock")):  # several trainers come at once
+        for name, content in parcel.files.items():
+            _put(folder / name, content)
+        task = parcel.task
+        found = open_task(folder, task.device, task.budget_s, task.profile or None)
+    if found.exam_hash != task.exam_hash:
+        raise BadInput(
+            f"{socket.gethostname()}: the data that prepare.py made in {folder} are not those the run began "
+            "with; prepare them there as they were prepared for the run, or leave that machine out"
+        )
+    return Abroad(str(folder), str(_scratch()))
+
+
+def cache() -> Path:
+    """Where this machine keeps the tasks that it was sent, and their data."""
+    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(home) / "lineages" / "tasks"
+
+
+def _sent(folder: Path, makes_data: bool) -> dict[str, Path]:
+    """The files of a task by their names on the other machine. Nothing hidden, and nothing compiled."""
+    if folder == ROOT:  # a task among much else, whose code is sent by other means
+        return {"program.md": folder / "program.md", "train.py": genome_path(folder)}
+    left = {"__pycache__", *(MADE if makes_data else ())}
+    inside = {path.relative_to(folder): path for path in sorted(folder.rglob("*")) if path.is_file()}
+    return {
+        name.as_posix(): path
+        for name, path in inside.items()
+        if not left & set(name.parts) and not any(part.startswith(".") for part in name.parts)
+    }
+
+
+def _makes_data(task: Task) -> bool:
+    tree = ast.parse(task.prepare)
+    return any(isinstance(node, ast.FunctionDef) and node.name == "ready" for node in tree.body)
+
+
+def _digest(parcel: Parcel) -> str:
+    digest = hashlib.sha256()
+    for name, content in sorted(parcel.files.items()):
+        if name not in _READ_ONLY:
+            digest.update(f"{name}\0{len(content)}\0".encode() + content)
+    return digest.hexdigest()[:16]
+
+
+def _put(path: Path, content: bytes) -> None:
+    if path.is_file() and path.read_bytes() == content:
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    aside = path.with_name(f".{path.name}.{os.getpid()}")
+    aside.write_bytes(content)
+    aside.replace(path)
+
+
+def _scratch() -> Path:
+    """A folder for this process's trials; those of processes that are gone are removed."""
+    for left in Path(tempfile.gettempdir()).glob(f"{_SCRATCH}*"):
+        pid = left.name.removeprefix(_SCRATCH).partition("-")[0]
+        if pid.isdecimal() and not psutil.pid_exists(int(pid)) and left.stat().st_uid == os.getuid():
+            clear_scratch(left)
+    return Path(tempfile.mkdtemp(prefix=f"{_SCRATCH}{os.getpid()}-"))
+
+
+def _told(ground: Ground) -> str:
+    machine = ground.gpu or f"{ground.cores} cores"
+    return f"Python {ground.python}, torch {ground.torch} and {machine}"
