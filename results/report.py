@@ -21,6 +21,7 @@ from population.state import Population, Trial
 from results.cells import colour
 from results.expected import expected
 from results.minds import cost, foresight, standings
+from results.page.reproduce import git
 from results.roster import roster
 from results.tree_text import combined, commit_tree
 from results.uses import uses_in_words
@@ -141,7 +142,8 @@ def _places(population: Population, folder: Path | None) -> RenderableType:
                            ("every trial", "results.tsv"), ("logs", "logs/")):  # fmt: skip
             places.add_row(Text(what, "dim"), Text(clean(f"{folder / name}", 400), overflow="fold"))
     branches = shlex.quote(f"--branches=lineages/{run}/*")
-    places.add_row(Text("branches", "dim"), Text(f"git log --graph --oneline {branches}", overflow="fold"))
+    log = f"{git(folder) if folder else 'git'} log --graph --oneline {branches}"
+    places.add_row(Text("branches", "dim"), Text(clean(log, 800), overflow="fold"))
     return places
 
 

@@ -19,7 +19,7 @@ from results.look import theme
 from results.marks import drawing
 from results.page.document import document
 from results.page.names import inks
-from results.page.reproduce import again
+from results.page.reproduce import USUAL, Typed, typed
 from results.page.steps import GenomeOf
 
 _PAGE: Final = "tree.html"
@@ -40,7 +40,7 @@ def write_tree(folder: Path, population: Population, genome_of: GenomeOf) -> Non
         return
     journal = folder / "journal.jsonl"
     entries = read(journal)[: population.entries] if journal.exists() else []
-    page, picture = tree(population, entries, genome_of, again(folder))
+    page, picture = tree(population, entries, genome_of, typed(folder))
     for name, content in ((_PAGE, page), ("tree.svg", picture)):
         aside = folder / f".{name}.new"
         aside.write_text(content, encoding="utf-8")
@@ -48,16 +48,13 @@ def write_tree(folder: Path, population: Population, genome_of: GenomeOf) -> Non
 
 
 def tree(
-    population: Population, entries: Sequence[Entry], genome_of: GenomeOf, command: str | None = None
+    population: Population, entries: Sequence[Entry], genome_of: GenomeOf, commands: Typed = USUAL
 ) -> tuple[str, str]:
-    """The page and the picture, as text. `entries` are what `population` is the fold of.
-
-    `command` starts a run like this one.
-    """
+    """The page and the picture, as text. `entries` are what `population` is the fold of."""
     drawn = drawing(population, entries)
     rows = datasets(drawn)
     chart = spec(drawn, inks(population))
-    page = document(population, drawn, bare(chart), rows, genome_of, command)
+    page = document(population, drawn, bare(chart), rows, genome_of, commands)
     picture = chart | {"width": _WIDTH, "datasets": rows, "config": theme(dark=False)}
     return page, vl_convert.vegalite_to_svg(picture)
 

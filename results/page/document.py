@@ -13,6 +13,7 @@ from results.page.markup import Safe, element, single
 from results.page.names import ink, ink_rules
 from results.page.places import places
 from results.page.ranks import ranks
+from results.page.reproduce import Typed
 from results.page.steps import GenomeOf, steps
 from results.page.vega import vega
 from results.page.whole import asset, whole
@@ -26,12 +27,9 @@ def document(
     chart: Spec,
     rows: dict[str, list[Any]],
     genome_of: GenomeOf,
-    again: str | None,
+    typed: Typed,
 ) -> str:
-    """The whole file. `chart` is the specification by trial, `rows` are what it names.
-
-    `again` is the command that starts a run like this one, if it is known.
-    """
+    """The whole file. `chart` is the specification by trial, `rows` are what it names."""
     ranked = rankings(population)
     style = f"{asset('style.css')}\n{ink_rules()}"
     data = {
@@ -48,7 +46,7 @@ def document(
         losses(population),
         ranks(ranked),
         ledger(population),
-        places(population, again),
+        places(population, typed),
         id="main",
     )
     skip = element("a", "Skip to the results", href="#main", class_="skip")

@@ -5,14 +5,12 @@ import shlex
 from population.evidence import best
 from population.state import Population
 from results.page.markup import Safe, element
+from results.page.reproduce import Typed
 from results.writing import clean, printable
 
 
-def places(population: Population, again: str | None) -> Safe:
-    """Commands to copy, and files. Links are beside this page, so they hold wherever its folder is moved.
-
-    `again` starts a run like this one, if that is known.
-    """
+def places(population: Population, typed: Typed) -> Safe:
+    """Commands to copy, and files. Links are beside this page, so they hold wherever its folder is moved."""
     run = clean(population.run.run, 80)
     files = [
         ("best/train.py", "the best genome"),
@@ -27,30 +25,30 @@ def places(population: Population, again: str | None) -> Safe:
     return element(
         "section",
         element("h2", "Take it, look closer, run it again"),
-        *(_command(what, line) for what, line in _commands(population, run, again)),
+        *(_command(what, line) for what, line in _commands(population, run, typed)),
         element("ul", *links, class_="files"),
         element("p", _made_for(population), class_="note"),
     )
 
 
-def _commands(population: Population, run: str, again: str | None) -> list[tuple[str, str]]:
+def _commands(population: Population, run: str, typed: Typed) -> list[tuple[str, str]]:
     named, found = shlex.quote(run), best(population)
-    commands = []
+    commands, git = [], printable(typed.git)
     if found is not None and found != population.baseline:
         trial = population.tried[population.commits[found]]
         commands += [("merge the best into your branch", f"uv run scheduler.py promote {named}")]
         commands += [
             (
                 "or look at it first",
-                f"git diff {clean(population.run.head, 64)[:12]} {found[:12]} # trial {trial}",
+                f"{git} diff {clean(population.run.head, 64)[:12]} {found[:12]} # trial {trial}",
             )
         ]
     branches = shlex.quote(f"--branches=lineages/{run}/*")
-    commands += [("all lineages", f"git log --graph --oneline {branches}")]
-    commands += [("the numbers of every commit", f"git log --notes=lineages {branches}")]
+    commands += [("all lineages", f"{git} log --graph --oneline {branches}")]
+    commands += [("the numbers of every commit", f"{git} log --notes=lineages {branches}")]
     commands += [("go on with this run", f"uv run scheduler.py --resume {named}")]
-    if again is not None:
-        commands += [("start one like it", printable(again))]
+    if typed.again is not None:
+        commands += [("start one like it", printable(typed.again))]
     return commands
 
 

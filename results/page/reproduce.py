@@ -1,7 +1,7 @@
-"""The command line that starts a run like this one, from its settings.json, and the briefs that it names.
+"""What is typed to go on from a run, so that it holds when it is pasted where scheduler.py is.
 
-Briefs are pinned in the settings, whatever became of the files they were read from: they are written out
-beside the page, so that the command holds when it is pasted.
+A run like this one is started from its settings.json. Briefs are pinned there, whatever became of the files
+they were read from: they are written out beside the page, and named there.
 """
 
 import shlex
@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import msgspec
+from msgspec import Struct
 
 Settings = Mapping[str, Any]
 
@@ -25,15 +26,24 @@ _UNSAID: Final[tuple[list[str], ...]] = (
 )
 
 
-def again(folder: Path) -> str | None:
-    """The command for a run like the one in `folder`, whose briefs are written out if it has any of its own.
+class Typed(Struct, frozen=True):
+    """What a page has of a run's own to be typed."""
 
-    None where nobody wrote down what the run was asked for.
-    """
-    path = folder / "settings.json"
-    if not path.exists():
+    again: str | None = None  # starts a run like this one; None where nobody wrote down what it was asked for
+    git: str = "git"  # how git is asked about the repository that the run's branches are in
+
+
+USUAL: Final = Typed()
+
+
+def typed(folder: Path) -> Typed:
+    return Typed(again(folder), git(folder))
+
+
+def again(folder: Path) -> str | None:
+    """For the run in `folder`, whose briefs are written out if it has any of its own."""
+    if not (settings := _settings(folder)):
         return None
-    settings = msgspec.json.decode(path.read_bytes(), type=dict)
     briefs = {folder / _file(brief): str(brief["text"]) for brief in _own(settings)}
     for file, text in briefs.items():
         if not file.exists():
@@ -42,16 +52,23 @@ def again(folder: Path) -> str | None:
     return command(settings, folder)
 
 
+def git(folder: Path) -> str:
+    """A task outside any repository has got one in the run's folder."""
+    task, own = _task(_settings(folder)), folder / "repo"
+    if not own.is_dir() and task.is_relative_to(_ROOT):
+        return "git"
+    return shlex.join(["git", "-C", _named(own if own.is_dir() else task)])
+
+
 def command(settings: Settings, folder: Path) -> str:
     """`uv run scheduler.py ...`, to be run where scheduler.py is; `folder` is the run's."""
     words = ["uv", "run", "scheduler.py", *_option("lineages", settings), *_option("policy", settings)]
     words += _option("seed", settings)
-    if briefs := [_named(folder / _file(brief)) for brief in _own(settings)]:
-        words += ["--program", *briefs]
+    if briefs := _own(settings):
+        words += ["--program", *_paths(folder, [_file(brief) for brief in briefs])]
     words += _minds(settings)
     task = settings.get("task", {})
-    if Path(str(task.get("folder", _ROOT))) != _ROOT:
-        words += ["--task", str(task["folder"])]
+    words += ["--task", str(_task(settings))] * (_task(settings) != _ROOT)
     for option, value in (("budget", task.get("budget_s")), ("device", task.get("device"))):
         words += [f"--{option}", _plain(value)] * bool(value)
     words += _option("gpus", settings) if settings.get("gpus", 1) > 1 else []
@@ -72,6 +89,22 @@ def _own(settings: Settings) -> list[Mapping[str, str]]:
 def _file(brief: Mapping[str, str]) -> Path:
     """Where a brief lies in the run's folder. One that is named after its own folder keeps that name."""
     return Path(_BRIEFS, *(part.replace("..", "_") for part in f"{brief['name']}.md".split("/")))
+
+
+def _paths(folder: Path, files: list[Path]) -> list[str]:
+    """The files, or the folder that stands for them, where it does."""
+    whole = len(files) > 1 and files == sorted(files) and {file.parent for file in files} == {Path(_BRIEFS)}
+    return [_named(folder / file) for file in ([Path(_BRIEFS)] if whole else files)]
+
+
+def _settings(folder: Path) -> Settings:
+    """Empty where nobody wrote down what the run was asked for."""
+    path = folder / "settings.json"
+    return msgspec.json.decode(path.read_bytes(), type=dict[str, Any]) if path.exists() else {}
+
+
+def _task(settings: Settings) -> Path:
+    return Path(str(settings.get("task", {}).get("folder", _ROOT)))
 
 
 def _named(path: Path) -> str:

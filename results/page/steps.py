@@ -72,7 +72,8 @@ def _step(population: Population, trial: Trial, genome_of: GenomeOf | None) -> S
 def _judged(trial: Trial) -> Safe | None:
     """What was believed when it was judged, which all evidence since may not bear out."""
     said = clean(trial.judged_because, 300)
-    return element("p", f"when it was judged: {said}", class_="note") if said else None
+    then = "" if trial.operator == "baseline" else "when it was judged: "
+    return element("p", then + said, class_="note") if said else None
 
 
 def _spaced(parts: list[Safe]) -> Iterator[str]:

@@ -10,7 +10,7 @@ import pytest
 from population import runs
 from population.beginning import ROOT, Asked
 from population.minds import dealt, named
-from results.page.reproduce import again, command
+from results.page.reproduce import again, command, git
 from scheduler import app
 
 PINNED = {
@@ -38,7 +38,7 @@ def pasted(folder: Path, **settings: object) -> Asked:
 
 def test_pasted_it_asks_for_what_the_run_was_asked_for(tmp_path: Path) -> None:
     asked = pasted(tmp_path)
-    program = (tmp_path / "briefs/bold.md", tmp_path / "briefs/calm one.md")
+    program = (tmp_path / "briefs",)  # which stands for the two in it
     assert asked == Asked(
         lineages=3, policy="promise", seed=7, trials=40, max_cost=2.5, program=program, budget=300.0,
         device="cuda", answers="knobs", sandbox="off", proposer=("llm", "agent", "mutate/tpe"),
@@ -85,8 +85,17 @@ def test_a_run_with_the_usual_brief_task_and_minds_needs_none_of_them_named(tmp_
 
 
 def test_another_task_is_named_and_briefs_in_the_repository_are_called_as_from_there(tmp_path: Path) -> None:
-    line = command(PINNED | {"task": {"folder": "/work/hill"}}, ROOT / "results/runs/dawn")
-    assert " --task /work/hill" in line and " --program results/runs/dawn/briefs/bold.md " in line
+    line = command(PINNED | {"task": {"folder": "/tasks/hill"}}, ROOT / "results/runs/dawn")
+    assert " --task /tasks/hill" in line and " --program results/runs/dawn/briefs " in line
+
+
+def test_git_is_asked_where_the_branches_of_the_run_are(tmp_path: Path) -> None:
+    pasted(tmp_path)
+    assert git(tmp_path) == "git"
+    pasted(tmp_path, task={"folder": "/else where"})
+    assert git(tmp_path) == "git -C '/else where'"
+    (tmp_path / "repo").mkdir()
+    assert git(tmp_path) == f"git -C {tmp_path}/repo"
 
 
 def test_of_a_run_whose_settings_are_gone_nothing_is_known(tmp_path: Path) -> None:
