@@ -352,7 +352,7 @@ def test_compiled_flex_attention_leaves_out_nothing_that_is_visible(
     train: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(train.prepare, "SEQUENCE_LEN", 384)
-    with torch.no_grad():
+    with torch.inference_mode():  # as in an exam
         assert_attends(train.flexible(40), 384, 40)
 
 
