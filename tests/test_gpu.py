@@ -13,6 +13,7 @@ import re
 import sys
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -23,6 +24,7 @@ import torch
 from safetensors.torch import save_file
 
 from population import genome
+from population.records import Knob
 from trainer.doctor import sight, walls
 from trainer.doctor.child import Said
 from trainer.hardware import MIB, detect, gpu_memory_mb, gpu_utilisation, sizing
@@ -47,7 +49,13 @@ ROOT = Path(__file__).resolve().parents[1]
 TEXT = (ROOT / "trainer" / "train.py").read_text()
 PREPARE = (ROOT / "prepare.py").read_text()
 LENGTH, VOCABULARY = 1024, 8192  # of the profile
-SHALLOW = {"DEPTH": 2, "ASPECT_RATIO": 128, "WINDOW_PATTERN": "SL", "BATCH_SIZE": 8, "ACCUMULATION": 1}
+SHALLOW: dict[str, Knob] = {
+    "DEPTH": 2,
+    "ASPECT_RATIO": 128,
+    "WINDOW_PATTERN": "SL",
+    "BATCH_SIZE": 8,
+    "ACCUMULATION": 1,
+}
 SLACK_MB = 64.0  # by which what is in use on an idle card may differ from one moment to the next
 
 
@@ -165,7 +173,7 @@ def test_the_kernel_of_this_card_attends_as_the_definition_does(train: Any, leng
     with train.prepare.DEVICE:
         kernel = train.Window(length).kernel
     assert kernel is not None
-    for attend, dtype in ((kernel, torch.bfloat16), (lambda *qkv: plainly(*qkv, length), torch.float32)):
+    for attend, dtype in ((kernel, torch.bfloat16), (partial(plainly, length=length), torch.float32)):
         inputs = [x.to(dtype).requires_grad_() for x in heads]
         attended = attend(*inputs)
         (attended.float() * weights).sum().backward()

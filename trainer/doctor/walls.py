@@ -68,7 +68,7 @@ def buffer(said: Said) -> Finding:
         return Finding("exam buffer", "ok", "a confined model answers through memory of the GPU")
     return Finding(
         "exam buffer", "missing", f"a confined model cannot answer through the GPU's memory: {said.problem}",
-        "WSL has no CUDA IPC, some containers need --ipc=host; or run with --device cpu",
+        "update the driver (WSL needs 510 or newer), give a container --ipc=host, or run with --device cpu",
     )  # fmt: skip
 
 
