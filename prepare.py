@@ -165,6 +165,17 @@ class _Run:
 _run = _Run(_setting("LINEAGES_TELEMETRY", None, _count, "the number of an open descriptor"))
 
 
+def turn() -> None:
+    """Wait until the GPU is this training's own; until then another one may have it.
+
+    What comes before this call is done while another genome trains, and so costs no time of the GPU. Nothing
+    before it may use the GPU.
+    """
+    if door := os.environ.pop("LINEAGES_TURN", None):
+        with socket.socket(fileno=int(door)) as waits:
+            waits.recv(1)
+
+
 def batches(batch_size: int) -> Iterator[Batch]:
     """Batches of packed rows, in an order made by the seed, until the budget is spent.
 

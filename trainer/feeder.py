@@ -1,11 +1,12 @@
 """The feeder: a process of its own that hands a training its data, and with the first of it starts the clock.
 
-    python -P feeder.py PREPARE CANDIDATE RING CLOCK BUDGET_S
+    python -P feeder.py PREPARE CANDIDATE RING CLOCK DOOR BUDGET_S
 
 It is trusted: it runs the pinned prepare.py, whose `feed(start, count)` says which rows come when, and puts
-them into a ring of memory that the candidate can read. CANDIDATE, RING and CLOCK are numbers of descriptors:
-a socket to the candidate, the ring, a socket to the harness, which is told the time of the first request.
-Before that no row is in the ring, and after the budget none is put there.
+them into a ring of memory that the candidate can read. CANDIDATE, RING, CLOCK and DOOR are numbers of
+descriptors: a socket to the candidate, the ring, a socket to the harness, which is told when the clock
+starts, and one from the harness, which closes it when the clock may (see `turn.py`). Before the clock
+starts, with the first request, no row is in the ring, and after the budget none is put there.
 
 The candidate sends how many rows it has taken since the beginning (TAKEN), first of all 0. It is answered
 how many have been put into the ring (GIVEN), of which the last as many as the ring has room for are there:
@@ -68,16 +69,22 @@ class Ring:
         self._memory[begin : begin + len(content)] = content
 
 
-def serve(ring: Ring, candidate: socket.socket, harness: socket.socket, budget_s: float) -> None:
+def serve(
+    ring: Ring, candidate: socket.socket, harness: socket.socket, door: socket.socket, budget_s: float
+) -> None:
     """Answer the candidate until it hangs up or talks nonsense."""
     with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # it hung up
-        _serve(ring, candidate, harness, budget_s)
+        _serve(ring, candidate, harness, door, budget_s)
 
 
-def _serve(ring: Ring, candidate: socket.socket, harness: socket.socket, budget_s: float) -> None:
+def _serve(
+    ring: Ring, candidate: socket.socket, harness: socket.socket, door: socket.socket, budget_s: float
+) -> None:
     started, taken = 0.0, 0
     while True:
         asked = candidate.recv(TAKEN.size + 1)
+        if not started:
+            door.recv(1)
         now = time.monotonic()
         if len(asked) != TAKEN.size or not taken <= TAKEN.unpack(asked)[0] <= ring.given:
             return
@@ -92,14 +99,19 @@ def _serve(ring: Ring, candidate: socket.socket, harness: socket.socket, budget_
             candidate.send(GIVEN.pack(ENDED if spent else ring.given, started), socket.MSG_DONTWAIT)
 
 
-def main(prepare: Path, candidate: int, ring: int, clock: int, budget_s: float) -> None:
+def main(prepare: Path, budget_s: float, candidate: int, ring: int, clock: int, door: int) -> None:
     hide()
     feed: Feed = load_prepare(prepare).feed
     shared = mmap.mmap(ring, os.fstat(ring).st_size)
-    with socket.socket(fileno=candidate) as asks, socket.socket(fileno=clock) as listens:
-        serve(Ring(shared, feed), asks, listens, budget_s)
+    ring_of_rows = Ring(shared, feed)
+    with (
+        socket.socket(fileno=candidate) as asks,
+        socket.socket(fileno=clock) as listens,
+        socket.socket(fileno=door) as opens,
+    ):
+        serve(ring_of_rows, asks, listens, opens, budget_s)
 
 
 if __name__ == "__main__":
-    _, path, asking, memory, telling, seconds = sys.argv
-    main(Path(path), int(asking), int(memory), int(telling), float(seconds))
+    _, path, *numbers, seconds = sys.argv
+    main(Path(path), float(seconds), *map(int, numbers))

@@ -61,8 +61,11 @@ class Feeding:
 
 
 @contextlib.contextmanager
-def feeding(task: Task, seed: int, scratch: Path, start: Start = cold) -> Iterator[Feeding]:
-    """Start a feeder for one training, which must inherit its descriptors; it ends with the block."""
+def feeding(task: Task, seed: int, scratch: Path, door: int, start: Start = cold) -> Iterator[Feeding]:
+    """Start a feeder for one training, which must inherit its descriptors; it ends with the block.
+
+    The clock does not start before what is read from the descriptor `door` ends.
+    """
     with contextlib.ExitStack() as stack:
         # Of a name the candidate cannot foresee, and where it may not write.
         folder = Path(stack.enter_context(_folder(scratch)))
@@ -72,7 +75,7 @@ def feeding(task: Task, seed: int, scratch: Path, start: Start = cold) -> Iterat
         clock.setblocking(False)
         ring = _ring()
         stack.callback(os.close, ring)
-        numbers = [asked.fileno(), ring, tells.fileno()]
+        numbers = [asked.fileno(), ring, tells.fileno(), door]
         words = [str(folder / "prepare.py"), *map(str, numbers), str(task.budget_s)]
         settings = {"PYTHONPATH": str(ROOT), "LINEAGES_FEEDS": "1"}
         env = environment(str(folder), "cpu", told(task, seed, folder) | settings)

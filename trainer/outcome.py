@@ -83,8 +83,10 @@ def cause(outcome: Outcome) -> str | None:
 class Usage(Struct, frozen=True):
     """What a trial used, measured by the harness, in seconds of wall time and MiB.
 
-    `startup_s` ends when the clock starts, `training_s` when the process is gone; a task without a clock
-    has no start-up and trains from its first instruction. `steps`, `trained_tokens` and `curve` are the
+    `started_at` is when the trial was given the GPU; until then it may have started up for `ahead_s`, while
+    another one trained. `startup_s` ends when the clock starts, `training_s` when the process is gone; a task
+    without a clock has no start-up and trains from its first instruction. `wall_s` is all of it, from
+    `started_at` on. `steps`, `trained_tokens` and `curve` are the
     candidate's own word, as telemetry is.
     """
 
@@ -97,6 +99,8 @@ class Usage(Struct, frozen=True):
     steps: int = 0
     trained_tokens: int = 0
     curve: Curve = ()
+    ahead_s: float = 0.0
+    gpu: int = 0  # which of several, counted from 0
 
 
 class Report(Struct, frozen=True):

@@ -477,6 +477,7 @@ def train(model: nn.Module, optimiser: Optimiser, loss_of: Loss) -> None:
 
 def main() -> None:
     torch.set_float32_matmul_precision("high")  # matters on CUDA only: TF32 where bfloat16 is not used
+    prepare.turn()
     model = build_model()
     print(f"attention: {attention_used()}")
     optimiser = Optimiser(model)

@@ -5,16 +5,18 @@ limits to that. Past the grace the process is killed. A fed training, whose cloc
 have left its submission well before: what is there then is what counts.
 """
 
+import math
 import time
 from collections.abc import Callable
 from pathlib import Path
 
-from trainer.curve import Curve, Curving, behind
+from trainer.curve import Curving, behind
 from trainer.feeding import Feeding
 from trainer.outcome import Progress, Stopped, Usage
 from trainer.submission import changed_at, digest
 from trainer.task import Task
 from trainer.telemetry import Clock, Step, parse
+from trainer.turn import Turn
 from trainer.watch import Exit
 
 GRACE_FRACTION = 0.5
@@ -33,11 +35,10 @@ class Training:
     """Oversees a training process (`trainer.watch.Overseer`)."""
 
     def __init__(
-        self, task: Task, watch: Watch, submission: Path, feeder: Feeding | None, limits: Curve = ()
+        self, task: Task, watch: Watch, submission: Path, feeder: Feeding | None, turn: Turn
     ) -> None:
-        """Training is stopped when its loss goes beyond one of the `limits` (see trainer.curve.behind)."""
         self.stopped: Stopped | None = None
-        self._task, self._limits = task, limits
+        self._task, self._turn = task, turn
         self._watch = watch
         self._submission, self._feeder = submission, feeder
         self._in_time: bytes | None = None  # the submission when the time for it was over
@@ -67,8 +68,10 @@ class Training:
                     self._curve.tell(self._fraction(), step.loss)
 
     def left_s(self) -> float:
-        if self.stopped:
+        if self.stopped or self._turn.dropped.is_set():
             return 0.0
+        if self._turn.clock_at is None:
+            return math.inf
         if self._feeder is not None:
             self._clock = self._feeder.clock()
             if self._in_time is None and self._beyond_s() > 0:
@@ -91,22 +94,29 @@ class Training:
         """Seconds since a submission had to be there; negative before that and without a clock."""
         return -1.0 if self._clock is None else self._elapsed_s() - self._task.budget_s - self._allowed_s
 
-    def pulse(self) -> None:
+    def pulse(self, memory_mb: float) -> None:
+        if self._turn.gpu_at is None and self._task.device == "cuda" and memory_mb > 0:
+            self._turn.drop()  # it does not wait for its turn
+        if self._turn.clock_at is None:
+            return
         fraction, step = self._fraction(), self._step
         self._watch(Progress(self.phase, self._elapsed_s(), self.limit_s, fraction, step.loss, step.steps))
-        if fraction < 1 and (found := behind(self._curve.until(fraction), self._limits)):
+        if fraction < 1 and (found := behind(self._curve.until(fraction), self._turn.limits)):
             reason = f"the loss is {found[0]:.3f}, and from above {found[1]:.3f} there is nothing to gain"
             self.stopped = Stopped(fraction, reason)
 
     def usage(self, started_at: float, ended: Exit) -> Usage:
-        """What it used. Must be asked while the feeder is still there."""
+        """What it used; its turn began at `started_at`. Must be asked while the feeder is still there."""
         if self._feeder is not None:
             self._clock = self._feeder.clock()
-        startup_s = ended.wall_s if self._clock is None else self._clock - self._began
+        end = self._began + ended.wall_s
+        turn = end if self._turn.gpu_at is None else min(self._turn.gpu_at, end)
+        clock = end if self._clock is None else max(self._clock, turn)
         return Usage(
-            started_at,
-            startup_s=startup_s,
-            training_s=max(0.0, ended.wall_s - startup_s),
+            started_at + turn - self._turn.began,
+            ahead_s=turn - self._turn.began,
+            startup_s=clock - turn,
+            training_s=max(0.0, end - clock),
             peak_memory_mb=ended.peak_memory_mb,
             steps=self._step.steps,
             trained_tokens=self._step.tokens,
@@ -118,4 +128,4 @@ class Training:
         return 0.0 if self._clock is None else min(1.0, self._elapsed_s() / self._task.budget_s)
 
     def _elapsed_s(self) -> float:
-        return time.monotonic() - (self._began if self._clock is None else self._clock)
+        return time.monotonic() - (self._clock or self._turn.clock_at or self._began)

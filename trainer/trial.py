@@ -32,6 +32,7 @@ from trainer.sandbox import Sandbox, confined, environment
 from trainer.task import Task, told
 from trainer.training import MOST_GRACE_S, Training
 from trainer.training import Watch as Watch
+from trainer.turn import Turn, at_once
 from trainer.warm.harness import Warm, imported
 from trainer.watch import Exit, run
 
@@ -51,14 +52,20 @@ class Order(Struct, frozen=True):
     limits: Curve = ()  # of the loss, beyond which it is stopped as hopeless (trainer.curve.behind)
 
 
-def run_trial(order: Order, watch: Watch, warm: Warm | None = None) -> Report:
+def run_trial(order: Order, watch: Watch, warm: Warm | None = None, turn: Turn | None = None) -> Report:
     """Train and examine one genome. `watch` is called a few times a second.
 
     Processes are forked from `warm` if it is there, and not started from nothing, which takes seconds where
     torch is imported. Without it the calling thread must live as long as this takes: they die with it.
+    With a `turn` it starts up and waits for that; without, its turn is now.
     """
     hide()
-    started_at, began = time.time(), time.monotonic()
+    with turn or at_once(order.limits) as given:
+        return _run_trial(order, watch, warm, given)
+
+
+def _run_trial(order: Order, watch: Watch, warm: Warm | None, turn: Turn) -> Report:
+    started_at = time.time() - (time.monotonic() - turn.began)
     if not _encodable(order.genome):
         return Report(Refused("the genome cannot be written as UTF-8"), Usage(started_at))
     scratch = Path(order.scratch).resolve()
@@ -68,18 +75,21 @@ def run_trial(order: Order, watch: Watch, warm: Warm | None = None) -> Report:
     folder = _fresh(scratch / str(order.trial))
     start = _starting(order, scratch, log, warm)
     try:
-        fed = feeding(order.task, order.seed, scratch, start) if is_fed(order.task) else nullcontext()
+        door = turn.doors[1]
+        fed = feeding(order.task, order.seed, scratch, door, start) if is_fed(order.task) else nullcontext()
         with fed as feeder:
-            training = Training(order.task, watch, folder / "submission", feeder, order.limits)
-            ended, failure = _train(order, folder, log, training, feeder, start)
+            training = Training(order.task, watch, folder / "submission", feeder, turn)
+            ended, failure = _train(order, folder, log, training, feeder, turn, start)
             usage = training.usage(started_at, ended)
+        turn.trained(usage.peak_memory_mb)
         scratch.chmod(0o700)  # the candidate may have locked us out
         if failure is None:
             failure, exam_s = examine(order, scratch, folder / "submission", log, watch, start=start)
             usage = msgspec.structs.replace(usage, exam_s=exam_s)
     finally:
         _remove(folder)
-    return Report(failure, msgspec.structs.replace(usage, wall_s=time.monotonic() - began))
+    wall_s = time.monotonic() - (turn.gpu_at or turn.began)
+    return Report(failure, msgspec.structs.replace(usage, wall_s=wall_s))
 
 
 def _starting(order: Order, scratch: Path, log: Path, warm: Warm | None) -> Start:
@@ -102,7 +112,13 @@ def clear_scratch(folder: Path) -> None:
 
 
 def _train(
-    order: Order, folder: Path, log: Path, training: Training, feeder: Feeding | None, start: Start
+    order: Order,
+    folder: Path,
+    log: Path,
+    training: Training,
+    feeder: Feeding | None,
+    turn: Turn,
+    start: Start,
 ) -> tuple[Exit, Outcome | None]:
     """Run train.py in `folder`; the outcome is None if there is something to examine."""
     submission = folder / "submission"
@@ -117,10 +133,14 @@ def _train(
         sandbox=order.sandbox,
     )
     env = environment(
-        str(folder), device, told(task, order.seed, submission) | (feeder.told if feeder else {})
+        str(folder),
+        device,
+        told(task, order.seed, submission)
+        | (feeder.told if feeder else {})
+        | {"LINEAGES_TURN": str(turn.doors[0])},
     )
     with Log(log) as output:
-        inherited = feeder.inherited if feeder else ()
+        inherited = (turn.doors[0], *(feeder.inherited if feeder else ()))
         ended = run(command, folder, env, output, training, device, inherited, start)
         tail = output.tail()
         if feeder:

@@ -44,8 +44,8 @@ class Overseer(Protocol):
     def left_s(self) -> float:
         """Seconds the process may go on; it is killed when there are none."""
 
-    def pulse(self) -> None:
-        """Called a few times a second."""
+    def pulse(self, memory_mb: float) -> None:
+        """Called a few times a second, with the most memory that it was seen to use on its device."""
 
 
 @dataclass(frozen=True)
@@ -192,7 +192,7 @@ class _Bounds:
             self.excess = f"it started more than {MOST_PROCESSES} processes"
         if self._family.threads > MOST_THREADS:
             self.excess = f"it started more than {MOST_THREADS} threads"
-        self._overseer.pulse()
+        self._overseer.pulse(self._family.peak_mb)
 
 
 class _Family:

@@ -33,14 +33,18 @@ def numbered(start: int, count: int) -> np.ndarray:
 class Line:
     """A candidate's end of a feeder that runs in a thread."""
 
-    def __init__(self, budget_s: float, stack: contextlib.ExitStack) -> None:
+    def __init__(self, budget_s: float, shut: bool, stack: contextlib.ExitStack) -> None:
         self.memory = mmap.mmap(-1, 8 * ROWS[0].nbytes)
         self.ring = Ring(self.memory, numbered)
         pairs = [socket.socketpair(type=socket.SOCK_SEQPACKET) for _ in range(2)]
         (self.asks, asked), (self.harness, tells) = pairs
-        for end in (*pairs[0], *pairs[1]):
+        self.door, door = socket.socketpair()
+        for end in (*pairs[0], *pairs[1], self.door, door):
             stack.enter_context(end)
-        self.thread = threading.Thread(target=serve, args=(self.ring, asked, tells, budget_s))
+        if not shut:
+            self.door.close()
+        self.asks.settimeout(20), self.harness.settimeout(20)
+        self.thread = threading.Thread(target=serve, args=(self.ring, asked, tells, door, budget_s))
         self.thread.start()
         stack.callback(self.hang_up)
 
@@ -52,15 +56,15 @@ class Line:
         return [int(number) for number in np.frombuffer(self.memory, np.uint16).reshape(-1, 4)[:, 0]]
 
     def hang_up(self) -> None:
-        self.asks.close()
+        self.asks.close(), self.door.close()
         self.thread.join(20)
         assert not self.thread.is_alive()
 
 
 @contextlib.contextmanager
-def line(budget_s: float = 60.0) -> Iterator[Line]:
+def line(budget_s: float = 60.0, shut: bool = False) -> Iterator[Line]:
     with contextlib.ExitStack() as stack:
-        yield Line(budget_s, stack)
+        yield Line(budget_s, shut, stack)
 
 
 def test_no_row_is_there_before_the_first_request_which_starts_the_clock() -> None:
@@ -70,6 +74,19 @@ def test_no_row_is_there_before_the_first_request_which_starts_the_clock() -> No
         assert fed.ask(0) == 8
         assert before <= CLOCK.unpack(fed.harness.recv(CLOCK.size))[0] <= time.monotonic()
         assert fed.rows() == list(range(8))
+
+
+def test_the_clock_does_not_start_before_its_turn_whoever_asks() -> None:
+    with line(shut=True) as fed:
+        fed.asks.sendall(TAKEN.pack(0))
+        fed.harness.settimeout(0.2)
+        with pytest.raises(TimeoutError):
+            fed.harness.recv(CLOCK.size)
+        assert not any(fed.rows())
+        opened = time.monotonic()
+        fed.door.close()
+        fed.harness.settimeout(20)
+        assert CLOCK.unpack(fed.harness.recv(CLOCK.size))[0] >= opened
 
 
 def test_a_place_is_filled_again_only_when_its_row_was_taken() -> None:

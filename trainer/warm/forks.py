@@ -24,6 +24,7 @@ class Forks:
 
     def __init__(self, channel: socket.socket) -> None:
         self._channel = channel
+        self._running: set[int] = set()
 
     def __call__(
         self,
@@ -46,14 +47,26 @@ class Forks:
             with theirs:
                 socket.send_fds(self._channel, [FORK], [theirs.fileno()])
             socket.send_fds(ours, [json.dumps(order).encode()], [*prints, *inherited])
-            return Forked(ours, _number(ours), self)
+            number = _number(ours)
         except (BrokenPipeError, ConnectionResetError, EOFError) as error:
             ours.close()
             raise Lost("a process could not be forked") from error
+        self._running.add(number)
+        return Forked(ours, number, self)
 
     def lives(self) -> bool:
         """Whether the server is there; it never says anything, but it can hang up."""
         return not select.select([self._channel], [], [], 0)[0]
+
+    def works(self) -> bool:
+        """Whether anything that it has started may be running."""
+        return bool(self._running)
+
+    def forget(self, number: int) -> None:
+        """What it started under this number has ended, and the number may be somebody else's."""
+        self._running.discard(number)
+        with contextlib.suppress(OSError):  # it may be no more
+            self._channel.send(NUMBER.pack(number))
 
     def close(self) -> None:
         """Let the server end, and with it what it has started."""
@@ -81,6 +94,7 @@ class Forked:
                 raise subprocess.TimeoutExpired("a forked process", timeout or 0.0)
             with self._connection:
                 self._ended = self._heard()
+            self._forks.forget(self.pid)
         if isinstance(self._ended, Lost):
             raise self._ended
         return self._ended

@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -41,6 +42,7 @@ class Warm:
 
     def __init__(self) -> None:
         self.problem = ""  # why there is none and there will be none, in one line
+        self._lock = threading.Lock()
         self._server: subprocess.Popen[bytes] | None = None
         self._forks: Forks | None = None
         self._has: tuple[frozenset[str], str] = frozenset(), ""
@@ -48,16 +50,21 @@ class Warm:
     def start(self, packages: frozenset[str], device: str, home: Path) -> Start:
         """What starts processes that need `packages` for work on `device`; `cold` if no server can be had.
 
-        `home` is where a run clears away what a killed harness has left.
+        `home` is where a run clears away what a killed harness has left. May be called by several threads: a
+        server that works for one is not replaced by one that has more for another.
         """
-        if self.problem:
-            return cold
-        has, on = self._has
-        if self._forks is None or not self._forks.lives() or not packages <= has or device != on:
-            self.close()
-            self._has = packages | has, device
-            self._begin(home)
-        return self._forks or cold
+        with self._lock:
+            if self.problem:
+                return cold
+            has, on = self._has
+            lives = self._forks is not None and self._forks.lives()
+            if not lives or not packages <= has or device != on:
+                if lives and self._forks is not None and self._forks.works():
+                    return cold
+                self.close()
+                self._has = packages | has, device
+                self._begin(home)
+            return self._forks or cold
 
     def close(self) -> None:
         """End the server, and all that it has started."""

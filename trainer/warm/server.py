@@ -1,7 +1,8 @@
 """The fork server: imports once, forks whenever it is asked to, and ends with its owner.
 
 Its owner asks through a channel, a socket, by sending the end of another, the copy's own: what is to be run
-comes through that, and goes to the copy alone.
+comes through that, and goes to the copy alone. A copy that has ended keeps its number until the owner sends
+that, to say that it has no more use for it.
 """
 
 import contextlib
@@ -53,6 +54,7 @@ def fork_here() -> socket.socket:
 def serve(channel: socket.socket, owner: int) -> NoReturn:
     """Fork for the owner until it hangs up or dies. A copy goes on in `child.obey`."""
     us = os.getpid()
+    ended: list[int] = []
     watched = os.pidfd_open(owner)
     if os.getppid() != owner:
         os._exit(0)
@@ -60,22 +62,26 @@ def serve(channel: socket.socket, owner: int) -> NoReturn:
         ready, _, _ = select.select([channel.fileno(), watched], [], [])
         if watched in ready:
             os._exit(0)
-        _, ends, _, _ = socket.recv_fds(channel, len(FORK), 1, socket.MSG_CMSG_CLOEXEC)
-        if not ends:
+        message, ends, _, _ = socket.recv_fds(channel, child.NUMBER.size, 1, socket.MSG_CMSG_CLOEXEC)
+        if not message:
             os._exit(0)
-        _reap()
-        if os.fork() == 0:
+        if not ends:
+            ended += child.NUMBER.unpack(message)
+        ended = [number for number in ended if not _reaped(number)]
+        if ends and os.fork() == 0:
             os.close(watched)
             channel.close()
             child.obey(socket.socket(fileno=ends[0]), us)
-        os.close(ends[0])
+        for end in ends:
+            os.close(end)
 
 
-def _reap() -> None:
-    """Not before the next is asked for: who asked for the last has no more use for its number then."""
-    with contextlib.suppress(ChildProcessError):
-        while os.waitpid(-1, os.WNOHANG)[0]:
-            pass
+def _reaped(number: int) -> bool:
+    """Reap a copy that has told its end, if it has come to that by now."""
+    try:
+        return os.waitpid(number, os.WNOHANG)[0] == number
+    except ChildProcessError:
+        return True
 
 
 def _stop_threads() -> None:
