@@ -56,7 +56,7 @@ def account(population: Population) -> Account:
     rows: dict[int, list[tuple[float, ...]]] = defaultdict(list)
     for trial in population.trials.values():
         if trial.usage is not None:
-            rows[0].append(_row(trial, population.started_at))
+            rows[trial.usage.gpu].append(_row(trial, population.started_at))
     busy: Array = sum((_used(np.array(some), end_s) for some in rows.values()), np.zeros(4))
     gpus = max(len(rows), 1)
     idle_s = max(gpus * (end_s - population.paused_s) - float(busy.sum()), 0.0)

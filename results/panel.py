@@ -1,8 +1,9 @@
 """What the live view draws below the events: lineages, the trials under way, the budget. Reads, never acts.
 
 Made for 80 columns; a narrower console loses columns, a lower one rows. Lower scores are better: a bar of the
-sparkline is as high as its score is bad, and full at the baseline's score and beyond. A tip is shown as all
-evidence knows it, with its 95% interval; what a lineage promises is the gain expected of its next idea.
+sparkline is as high as its score is bad, lowest at the best's and full at the baseline's and beyond. A tip is
+shown as all evidence knows it, with its 95% interval; what a lineage promises is the gain expected of its
+next idea.
 """
 
 from collections.abc import Mapping
@@ -169,7 +170,8 @@ def _promises(population: Population) -> dict[str, str]:
 
 def _recent(population: Population, lineage: Lineage, baseline: float | None) -> str:
     tried = [population.trials[n].score for n in lineage.trials if population.trials[n].outcome is not None]
-    floor = min((min(scores) for scores in population.scores.values()), default=0.0)
+    found = best(population)
+    floor = (known(population, found) if found else None) or 0.0
     ceiling = (
         max((score for score in tried if score is not None), default=0.0) if baseline is None else baseline
     )

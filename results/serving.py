@@ -79,6 +79,8 @@ class _Visit(BaseHTTPRequestHandler):
         elif path == "":
             drawn = [page.parent.name for page in runs.glob("*/tree.html")]
             self._send(_HTML, index(listed(runs), drawn, (runs / "compare.html").exists()).encode())
+        elif path == "favicon.ico":  # which browsers ask for unasked, and complain where there is none
+            self._send(_TEXT, b"", HTTPStatus.NO_CONTENT)
         elif path == "changes":
             self._tell(lambda: journals(runs))
         elif run not in _folders(runs) and path != "compare.html":

@@ -25,6 +25,7 @@ from results.page.steps import GenomeOf
 _PAGE: Final = "tree.html"
 _EVERY_S: Final = 20.0
 _WIDTH: Final = 920  # pixels of the picture
+_DRAWN: Final = ("trial", "y", "lineage", "look")  # of a trial, to draw it
 
 
 def write_tree(folder: Path, population: Population, genome_of: GenomeOf) -> None:
@@ -55,7 +56,8 @@ def tree(
     rows = datasets(drawn)
     chart = spec(drawn, inks(population))
     page = document(population, drawn, bare(chart), rows, genome_of, commands)
-    picture = chart | {"width": _WIDTH, "datasets": rows, "config": theme(dark=False)}
+    marks = [{field: mark[field] for field in _DRAWN} for mark in rows["marks"]]  # a picture tells nothing
+    picture = chart | {"width": _WIDTH, "datasets": rows | {"marks": marks}, "config": theme(dark=False)}
     return page, vl_convert.vegalite_to_svg(picture)
 
 

@@ -74,8 +74,12 @@ def duration(seconds: float) -> str:
 
 
 def arrows(text: str) -> str:
-    """A change as it is printed where there are better arrows, from which its values do not part."""
-    return text.replace(" -> ", "\u00a0\u2192\u00a0")
+    """A change as it is printed where there are better arrows, from which its values do not part.
+
+    One behind which the text was cut off is left out.
+    """
+    whole = re.sub(r" ->?…$", "…", text)
+    return whole.replace(" -> ", "\u00a0→\u00a0")
 
 
 def count(number: int, noun: str) -> str:

@@ -121,7 +121,9 @@ def test_nothing_is_counted_of_a_run_that_has_not_begun_and_it_has_no_duty() -> 
 
 SECONDS = st.floats(0, 30)
 TRIALS = st.lists(
-    st.tuples(SECONDS, SECONDS, SECONDS, SECONDS, st.sampled_from([DONE, HOPELESS, Crashed("")]), st.just(0)),
+    st.tuples(
+        SECONDS, SECONDS, SECONDS, SECONDS, st.sampled_from([DONE, HOPELESS, Crashed("")]), st.integers(0, 2)
+    ),
     max_size=12,
 )
 
@@ -136,7 +138,7 @@ def test_all_seconds_of_all_gpus_are_counted_and_none_twice(
     for gap, startup, training, exam, outcome, gpu in trials:
         start = free.get(gpu, 0.0) + gap
         free[gpu] = start + startup + training
-        used = Usage(BEGAN + start, startup, training, exam)
+        used = Usage(BEGAN + start, startup, training, exam, gpu=gpu)
         over = max(over, free[gpu] + exam)
         told.at(0, Assigned(len(told.population.trials) + 1, 1, 1, "its turn"))
         told.at(over, Finished(len(told.population.trials), outcome, used))

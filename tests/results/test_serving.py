@@ -51,6 +51,10 @@ def test_what_a_run_leaves_is_given_out_as_it_is(address: str, runs: Path, path:
     assert asked(address, f"/1123-night/{path}").read() == (runs / "1123-night" / path).read_bytes()
 
 
+def test_a_browser_that_asks_for_an_icon_has_nothing_to_complain_of(address: str) -> None:
+    assert asked(address, "/favicon.ico").status == 204
+
+
 def test_a_log_is_text_whatever_it_says(address: str) -> None:
     reply = asked(address, "/1123-night/logs/0007.log")
     assert reply.headers.get_content_type() == "text/plain"

@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
-from results.writing import change, clean, duration, figure, printable
+from results.writing import arrows, change, clean, duration, figure, printable
 
 HOSTILE = st.text(st.characters(exclude_categories=())) | st.text(
     "\x1b[]0;31m\x07\x9b\x9dK\\ \n\t\r\u202e\ud800é漢🙂[/]"
@@ -54,3 +54,8 @@ def test_durations_are_said_as_people_say_them() -> None:
         "2 h 05 m",
         "1 d 03 h",
     ]
+
+
+def test_the_values_of_a_change_stay_with_their_arrow_and_one_that_leads_nowhere_is_left_out() -> None:
+    assert arrows("LR 1 -> 2, def f() -> int") == "LR 1\u00a0→\u00a02, def f()\u00a0→\u00a0int"
+    assert [arrows(clean("raise DEPTH 4 -> 6", limit)) for limit in (16, 17)] == ["raise DEPTH 4…"] * 2
