@@ -3,7 +3,6 @@
 import re
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.waiting import until
 from trainer.examiner import ExamFailed
 from trainer.log import HEAD, TAIL
 from trainer.outcome import Completed, Crashed, Progress, Refused, Report, Stopped, TimedOut
@@ -100,13 +100,6 @@ def environ_of(process: psutil.Process) -> dict[str, str]:
         return dict(process.environ())
     except psutil.Error:
         return {}
-
-
-def wait_for(condition: Callable[[], bool], limit_s: float = 20.0) -> None:
-    deadline = time.monotonic() + limit_s
-    while not condition():
-        assert time.monotonic() < deadline, "it never came true"
-        time.sleep(0.02)
 
 
 def gone(pid: int | None) -> bool:
@@ -565,9 +558,9 @@ def test_an_exam_whose_data_changed_since_the_run_began_is_not_held(
 def test_the_examiner_dies_with_a_killed_harness(lab: Lab, tmp_path: Path) -> None:
     waits = f"import os, time; os.symlink(str(os.getpid()), '{tmp_path}/main'); time.sleep(60); return "
     with subprocess.Popen(harness(lab.order(SUBMIT, PREPARE.replace("return ", waits))), cwd=ROOT) as running:
-        wait_for((tmp_path / "main").is_symlink)
+        until((tmp_path / "main").is_symlink)
         running.kill()
-    wait_for(lambda: gone(int(str((tmp_path / "main").readlink()))))
+    until(lambda: gone(int(str((tmp_path / "main").readlink()))))
 
 
 def test_a_candidate_dies_with_a_killed_harness_and_its_scratch_can_be_cleared(lab: Lab) -> None:
@@ -575,9 +568,9 @@ def test_a_candidate_dies_with_a_killed_harness_and_its_scratch_can_be_cleared(l
     order = lab.order(SUBMIT + fork + "print('main', os.getpid(), flush=True); time.sleep(60)")
     lab.log.touch()
     with subprocess.Popen(harness(order), cwd=ROOT) as running:
-        wait_for(lambda: lab.said("main") is not None)
+        until(lambda: lab.said("main") is not None)
         running.kill()
-    wait_for(lambda: gone(lab.said("main")) and gone(lab.said("child")))
+    until(lambda: gone(lab.said("main")) and gone(lab.said("child")))
     clear_scratch(lab.scratch)
     assert not lab.scratch.exists()
 

@@ -3,7 +3,6 @@
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import msgspec
 import psutil  # type: ignore[import-untyped]
 import pytest
 
+from tests.waiting import until
 from trainer.launch import Process, Start, cold
 from trainer.outcome import Completed
 from trainer.sandbox import confined, environment
@@ -70,13 +70,6 @@ class Cell:
 @pytest.fixture
 def cell(tmp_path: Path) -> Cell:
     return Cell(tmp_path)
-
-
-def until(true: Callable[[], bool], limit_s: float = 20.0) -> None:
-    deadline = time.monotonic() + limit_s
-    while not true():
-        assert time.monotonic() < deadline, "it never came true"
-        time.sleep(0.02)
 
 
 def gone(process: psutil.Process) -> bool:

@@ -1,0 +1,153 @@
+"""A slot starts the next trial up while one trains, and never lets two clocks run."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+
+import psutil
+import pytest
+from msgspec.structs import replace
+
+from tests.waiting import until
+from trainer.outcome import Completed, Crashed, Progress, Report
+from trainer.slot import Slot
+from trainer.task import Task, open_task
+from trainer.trial import Order, run_trial
+from trainer.warm.harness import Warm
+
+PACED = Path(__file__).resolve().parents[2] / "benchmarks" / "tasks" / "paced"
+SLOW = "time.sleep(prepare.COMPILING_S)"
+
+
+@pytest.fixture(scope="module")
+def task() -> Task:
+    return open_task(PACED, "cpu", budget_s=1.5)
+
+
+@pytest.fixture
+def slot(warm: Warm) -> Iterator[Slot]:
+    slot = Slot(partial(run_trial, warm=warm))
+    yield slot
+    slot.close()
+
+
+def order(task: Task, folder: Path, trial: int, genome: str | None = None) -> Order:
+    text = genome or (PACED / "train.py").read_text()
+    return Order(trial, text, 1, task, str(folder / f"{trial}.log"), str(folder / "scratch"))
+
+
+def ends(report: Report) -> tuple[float, float]:
+    """When the clock started and when the training was over, in unix seconds."""
+    began = report.usage.started_at + report.usage.startup_s
+    return began, began + report.usage.training_s
+
+
+@contextmanager
+def under_way(slot: Slot, first: Order) -> Iterator[Callable[[], Report]]:
+    """A trial whose clock runs; gives what waits for its report."""
+    found: list[Report] = []
+    phases: list[str] = []
+
+    def watch(progress: Progress) -> None:
+        phases.append(progress.phase)
+
+    thread = threading.Thread(target=lambda: found.append(slot.train(first, watch)))
+    thread.start()
+    until(lambda: "training" in phases)
+
+    def report() -> Report:
+        thread.join(60)
+        return found[0]
+
+    yield report
+    thread.join(60)
+
+
+def test_what_was_started_ahead_has_its_turn_without_starting_up_again(
+    slot: Slot, task: Task, tmp_path: Path
+) -> None:
+    first, second = order(task, tmp_path, 1), order(task, tmp_path, 2)
+    with under_way(slot, first) as report:
+        slot.ahead(second)
+        one = report()
+    two = slot.train(second, lambda progress: None)
+    assert isinstance(one.outcome, Completed) and isinstance(two.outcome, Completed)
+    assert one.usage.ahead_s < 0.4 < two.usage.ahead_s
+    assert two.usage.started_at < one.usage.started_at + one.usage.wall_s  # beside the exam
+    assert ends(two)[0] >= one.usage.started_at + one.usage.wall_s - 0.05  # and its clock after it
+    assert ends(two)[1] - ends(two)[0] >= task.budget_s
+
+
+def test_no_clock_runs_before_its_turn_however_long_that_takes(
+    slot: Slot, task: Task, tmp_path: Path
+) -> None:
+    eager = (PACED / "train.py").read_text().replace("prepare.turn()", "pass")
+    second = order(task, tmp_path, 2, eager)
+    slot.ahead(second)
+    until((tmp_path / "2.log").exists)
+    time.sleep(2.0)  # longer than its budget
+    began = time.time()
+    report = slot.train(second, lambda progress: None)
+    assert isinstance(report.outcome, Completed) and ends(report)[0] >= began - 0.05
+
+
+def test_another_than_the_one_started_ahead_is_started_in_its_place(
+    slot: Slot, task: Task, tmp_path: Path
+) -> None:
+    slot.ahead(order(task, tmp_path, 1))
+    until((tmp_path / "1.log").exists)
+    other = (PACED / "train.py").read_text().replace("WIDTH = 1.0", "WIDTH = 3.0")
+    report = slot.train(order(task, tmp_path, 1, other), lambda progress: None)
+    usual = slot.train(order(task, tmp_path, 2), lambda progress: None)
+    assert isinstance(report.outcome, Completed) and isinstance(usual.outcome, Completed)
+    assert report.outcome.score < usual.outcome.score - 0.02
+    assert report.usage.ahead_s < 0.4
+
+
+def test_what_is_dropped_leaves_no_process_behind(slot: Slot, task: Task, tmp_path: Path) -> None:
+    genome = f"import pathlib, os\npathlib.Path('pid').write_text(str(os.getpid()))\n{(PACED / 'train.py').read_text()}"
+    slot.ahead(order(task, tmp_path, 1, genome))
+    until(lambda: any(path.read_text() for path in (tmp_path / "scratch").rglob("pid")))
+    (path,) = (tmp_path / "scratch").rglob("pid")
+    pid = int(path.read_text())
+    slot.close()
+    assert not psutil.pid_exists(pid)
+    assert not any((tmp_path / "scratch").iterdir())
+
+
+def test_a_genome_that_fails_before_its_turn_is_told_of_when_that_comes(
+    slot: Slot, task: Task, tmp_path: Path
+) -> None:
+    broken = order(task, tmp_path, 1, "import prepare\nraise ValueError('no')\n")
+    slot.ahead(broken)
+    until(
+        lambda: "ValueError" in (tmp_path / "1.log").read_text() if (tmp_path / "1.log").exists() else False
+    )
+    report = slot.train(broken, lambda progress: None)
+    assert isinstance(report.outcome, Crashed) and "no" in report.outcome.reason
+    assert report.usage.startup_s < 0.5 and report.usage.training_s == 0.0
+
+
+def test_where_two_do_not_fit_the_next_waits_for_the_end_of_the_exam(
+    warm: Warm, task: Task, tmp_path: Path
+) -> None:
+    slot = Slot(partial(run_trial, warm=warm), card_mb=1.0)
+    second = order(task, tmp_path, 2)
+    with under_way(slot, order(task, tmp_path, 1)) as report:
+        slot.ahead(second)
+        one = report()
+    two = slot.train(second, lambda progress: None)
+    assert two.usage.started_at >= one.usage.started_at + one.usage.wall_s - 0.05
+    assert two.usage.ahead_s > 0.4
+
+
+def test_nothing_is_started_ahead_where_the_harness_has_no_clock_to_hold(
+    slot: Slot, task: Task, tmp_path: Path
+) -> None:
+    unfed = replace(task, prepare=task.prepare.replace("def feed(", "def fed("))
+    slot.ahead(order(unfed, tmp_path, 1))
+    time.sleep(0.5)
+    assert not (tmp_path / "1.log").exists()
