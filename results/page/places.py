@@ -36,13 +36,11 @@ def _commands(population: Population, run: str, typed: Typed) -> list[tuple[str,
     commands, git = [], printable(typed.git)
     if found is not None and found != population.baseline:
         trial = population.tried[population.commits[found]]
-        commands += [("merge the best into your branch", f"uv run scheduler.py promote {named}")]
         commands += [
-            (
-                "or look at it first",
-                f"{git} diff {clean(population.run.head, 64)[:12]} {found[:12]} # trial {trial}",
-            )
-        ]
+            ("merge the best into your branch", f"uv run scheduler.py promote {named}")
+        ] * typed.merges
+        difference = f"{git} diff {clean(population.run.head, 64)[:12]} {found[:12]} # trial {trial}"
+        commands += [("or look at it first" if typed.merges else "look at the best", difference)]
     branches = shlex.quote(f"--branches=lineages/{run}/*")
     commands += [("all lineages", f"{git} log --graph --oneline {branches}")]
     commands += [("the numbers of every commit", f"{git} log --notes=lineages {branches}")]

@@ -31,13 +31,14 @@ class Typed(Struct, frozen=True):
 
     again: str | None = None  # starts a run like this one; None where nobody wrote down what it was asked for
     git: str = "git"  # how git is asked about the repository that the run's branches are in
+    merges: bool = True  # whether there is a branch of somebody's that the best can be merged into
 
 
 USUAL: Final = Typed()
 
 
 def typed(folder: Path) -> Typed:
-    return Typed(again(folder), git(folder))
+    return Typed(again(folder), git(folder), not _own_repository(folder).is_dir())
 
 
 def again(folder: Path) -> str | None:
@@ -54,7 +55,7 @@ def again(folder: Path) -> str | None:
 
 def git(folder: Path) -> str:
     """A task outside any repository has got one in the run's folder."""
-    task, own = _task(_settings(folder)), folder / "repo"
+    task, own = _task(_settings(folder)), _own_repository(folder)
     if not own.is_dir() and task.is_relative_to(_ROOT):
         return "git"
     return shlex.join(["git", "-C", _named(own if own.is_dir() else task)])
@@ -101,6 +102,11 @@ def _settings(folder: Path) -> Settings:
     """Empty where nobody wrote down what the run was asked for."""
     path = folder / "settings.json"
     return msgspec.json.decode(path.read_bytes(), type=dict[str, Any]) if path.exists() else {}
+
+
+def _own_repository(folder: Path) -> Path:
+    """That of a task outside any; there if it has one."""
+    return folder / "repo"
 
 
 def _task(settings: Settings) -> Path:

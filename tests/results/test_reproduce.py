@@ -10,7 +10,7 @@ import pytest
 from population import runs
 from population.beginning import ROOT, Asked
 from population.minds import dealt, named
-from results.page.reproduce import again, command, git
+from results.page.reproduce import again, command, git, typed
 from scheduler import app
 
 PINNED = {
@@ -100,3 +100,10 @@ def test_git_is_asked_where_the_branches_of_the_run_are(tmp_path: Path) -> None:
 
 def test_of_a_run_whose_settings_are_gone_nothing_is_known(tmp_path: Path) -> None:
     assert again(tmp_path) is None
+
+
+def test_a_best_that_has_no_branch_of_somebodys_to_go_to_is_not_to_be_merged(tmp_path: Path) -> None:
+    pasted(tmp_path)
+    assert typed(tmp_path).merges
+    (tmp_path / "repo").mkdir()
+    assert not typed(tmp_path).merges
