@@ -43,6 +43,8 @@ _SCHEMA: dict[str, Any] = {
     "startup_s": pl.Float64,
     "exam_s": pl.Float64,
     "wall_s": pl.Float64,
+    "ahead_s": pl.Float64,  # of start-up before it was given the GPU
+    "gpu": pl.Int64,  # which of several, from 0
     "started_at": pl.Datetime("ms", "UTC"),
     "peak_memory_mb": pl.Float64,
     "steps": pl.Int64,
@@ -121,12 +123,14 @@ def _expected(population: Population, candidate: Candidate) -> tuple[float | Non
 
 def _usage(usage: Usage | None, assigned_at: float) -> tuple[object, ...]:
     if usage is None:
-        return (None, None, None, None, datetime.fromtimestamp(assigned_at, UTC), None, None, None)
+        return (*[None] * 6, datetime.fromtimestamp(assigned_at, UTC), None, None, None)
     return (
         usage.training_s,
         usage.startup_s,
         usage.exam_s,
         usage.wall_s,
+        usage.ahead_s,
+        usage.gpu,
         datetime.fromtimestamp(usage.started_at, UTC),
         usage.peak_memory_mb,
         usage.steps,
