@@ -6,9 +6,10 @@ exam of one may overlap what the next does on the same GPU; a second that is two
 them in that order.
 
 Counted is from the beginning of the run to its last event, without the pauses between schedulers; while
-trials are under way, up to the moment the oldest of them was assigned, since only then is it known of every
-second what it was. A trial that was lost left no word of what it did, so its time is idle, which is the worst
-it can have been. A GPU on which no trial has come to its end is not known of, and not counted.
+trials are under way, up to the moment the oldest of them was assigned or had its turn, since only then is it
+known of every second what it was. A trial that was lost left no word of what it did, so its time is idle,
+which is the worst it can have been. A GPU on which no trial has come to its end is not known of, and not
+counted.
 """
 
 from collections import defaultdict
@@ -52,11 +53,11 @@ class Account(Struct, frozen=True):
 
 def account(population: Population) -> Account:
     """The account of a run as far as it is known, in time linear in its trials."""
-    end_s = _known_until(population) - population.started_at
     rows: dict[int, list[tuple[float, ...]]] = defaultdict(list)
     for trial in population.trials.values():
         if trial.usage is not None:
             rows[trial.usage.gpu].append(_row(trial, population.started_at))
+    end_s = _known_until(population, several=len(rows) > 1) - population.started_at
     busy: Array = sum((_used(np.array(some), end_s) for some in rows.values()), np.zeros(4))
     gpus = max(len(rows), 1)
     idle_s = max(gpus * (end_s - population.paused_s) - float(busy.sum()), 0.0)
@@ -64,11 +65,20 @@ def account(population: Population) -> Account:
     return Account(training_s, stopped_s, exam_s, startup_s, idle_s, gpus)
 
 
-def _known_until(population: Population) -> float:
-    """A trial that an earlier scheduler left under way is lost, whether or not that is written down yet."""
-    under_way = (population.trials[number] for number in population.running)
-    assigned = [trial.assigned_at for trial in under_way if trial.session == population.session]
-    return min(assigned, default=population.at)
+def _known_until(population: Population, several: bool) -> float:
+    """A trial that an earlier scheduler left under way is lost, whether or not that is written down yet.
+
+    One that was assigned ahead of its turn cannot have had the only GPU before the last training was over.
+    """
+    trials = population.trials
+    under_way = [n for n in population.running if trials[n].session == population.session]
+    if not under_way:
+        return population.at
+    oldest, before = trials[under_way[0]], trials.get(under_way[0] - 1)
+    if several or before is None or before.usage is None:
+        return oldest.assigned_at
+    used = before.usage
+    return max(oldest.assigned_at, used.started_at + used.startup_s + used.training_s)
 
 
 def _row(trial: Trial, since: float) -> tuple[float, ...]:

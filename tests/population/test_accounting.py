@@ -105,6 +105,13 @@ def test_what_a_trial_under_way_does_is_counted_when_it_is_over() -> None:
     assert told.account() == Account(training_s=10, exam_s=3, startup_s=2)
 
 
+def test_a_trial_that_was_assigned_ahead_of_its_turn_hides_nothing_of_the_training_before_it() -> None:
+    told = Told()
+    first, _ = told.assigned(0), told.assigned(3)
+    told.at(13, Finished(first, DONE, Usage(BEGAN, 2, 8, 3)))
+    assert told.account() == Account(training_s=8, startup_s=2)
+
+
 def test_a_lost_trial_was_idle_and_a_pause_is_not_counted() -> None:
     told = Told().tried(0, 2, 10, 3)
     trial = told.assigned(15)
