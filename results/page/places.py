@@ -12,9 +12,9 @@ from results.writing import clean, printable
 def places(population: Population, typed: Typed) -> Safe:
     """Commands to copy, and files. Links are beside this page, so they hold wherever its folder is moved."""
     run = clean(population.run.run, 80)
+    bests = [("best/train.py", "the best genome"), ("best/best.diff", "how it differs from the baseline")]
     files = [
-        ("best/train.py", "the best genome"),
-        ("best/best.diff", "how it differs from the baseline"),
+        *(bests if best(population) is not None else ()),
         ("experiments.parquet", "a row a trial"),
         ("results.tsv", "the same in autoresearch's columns"),
         ("logs/", "what each trial printed"),

@@ -116,6 +116,7 @@ def test_a_run_in_which_everything_failed_says_why(outcome: Outcome) -> None:
     story.tries("cedar", "the baseline", outcome, operator="baseline")
     story.tries("birch", "the baseline again", outcome)
     text = said(story)
+    assert "best/train.py" not in text
     assert "val_bpb: no score yet" in text and "Nothing has a score yet" in text and "2 times" in text
 
 
