@@ -17,7 +17,7 @@ from typing import Annotated
 from cyclopts import App, CycloptsError, Parameter
 
 from population import evidence, genome, runs, submission
-from population.beginning import ROOT, RUNS, USUAL, Asked, begun, checked, checks, resumed
+from population.beginning import ROOT, RUNS, USUAL, Asked, begun, checked, checks, devices, resumed
 from population.branches import Branches
 from population.inbox import Inbox
 from population.journal import folded, read
@@ -56,7 +56,7 @@ app = App(
 @app.default
 def search(asked: Annotated[Asked, Parameter(name="*")] = USUAL) -> int:
     """Search for a better train.py with several lineages that compete for one GPU."""
-    for option in ("lineages", "trials", "hours", "budget", "max_cost"):
+    for option in ("lineages", "gpus", "trials", "hours", "budget", "max_cost"):
         value = getattr(asked, option)
         if value is not None and not value > 0:
             raise BadInput(f"--{option.replace('_', '-')} must be more than 0, not {value:g}")
@@ -65,11 +65,10 @@ def search(asked: Annotated[Asked, Parameter(name="*")] = USUAL) -> int:
             console().print(f"all runs are shown at {address}")
         if asked.resume is not None:
             folder, settings = resumed(asked, asked.resume)
-            with hold_device(settings.task.device):
-                return go(folder, checked(folder, settings))
-        machine = detect(asked.device)
-        with hold_device(machine.device):
-            return go(*begun(asked, machine))
+            with devices(settings.task.device, settings.gpus, asked.address):
+                return go(folder, checked(folder, settings), asked.address)
+        with devices(detect(asked.device).device, asked.gpus or 1, asked.address):
+            return go(*begun(asked, detect(asked.device)), asked.address)
 
 
 @app.command
@@ -219,8 +218,11 @@ def doctor(*, smoke: bool = False) -> int:
     return exit_code(found)
 
 
-def go(folder: runs.RunFolder, settings: runs.Settings) -> int:
-    """Search with actors until the run ends, on this terminal. Returns the exit code."""
+def go(folder: runs.RunFolder, settings: runs.Settings, address: str | None = None) -> int:
+    """Search with actors until the run ends, on this terminal; in the cluster at `address`, if there is one.
+
+    Returns the exit code.
+    """
     from population.cluster import Cluster  # Ray takes a second to import, and only a search needs it
 
     screen = console()
@@ -230,7 +232,7 @@ def go(folder: runs.RunFolder, settings: runs.Settings) -> int:
     with opened(
         folder,
         settings,
-        partial(Cluster, settings.task.device),
+        partial(Cluster, settings.task.device, settings.gpus, address, settings.task),
         view,
         write_exports,
         mind_of=lambda lineage, brief, proposer: mind(lineage, proposer, settings, folder, preflight),

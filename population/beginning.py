@@ -5,22 +5,28 @@ anything is made.
 """
 
 import os
+import socket
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Literal
 
 from cyclopts import Parameter
+from msgspec.structs import replace
 
 from population import genome, runs
 from population.branches import Branches
 from population.hearing.answers import Form
+from population.locks import hold_cards, hold_device
 from population.minds import dealt, named, ready
 from population.names import SUBMIT, reads
 from population.plumbing import main_worktree
 from population.policy import PolicyName
+from trainer.cards import CHOSEN, visible
 from trainer.errors import BadInput
 from trainer.hardware import Machine, detect, sizing
 from trainer.preflight import Preflight
@@ -33,7 +39,8 @@ RUNS = Path(os.environ.get("LINEAGES_RUNS") or main_worktree(ROOT) / "results" /
 UNSAID = Parameter(show_default=False)  # the help says it in words
 SEVERAL = Parameter(show_default=False, consume_multiple=True)
 CPU_TRIALS = 16  # a run on CPU ends by itself after so many
-_LIMITS = ("trials", "hours", "max_cost")  # which a resumed run may have set anew
+_ANSWER_S = 5.0  # in which a cluster that is there answers
+_ANEW = ("trials", "hours", "max_cost", "gpus", "address")  # what a resumed run may have set anew
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,11 +74,15 @@ class Asked:
     name: str | None = None
     "The run's name. [default: month, day and time]"
     resume: str | None = None
-    "Go on with this run; only --trials, --hours and --max-cost can be set anew."
+    "Go on with this run; only --trials, --hours, --max-cost, --gpus and --address can be set anew."
     task: Annotated[Path, UNSAID] = ROOT
     "A folder with train.py, prepare.py and program.md. [default: this repository]"
     device: Literal["auto", "cpu", "cuda"] = "auto"
     "Where trials run."
+    gpus: int | None = None
+    "How many GPUs work at once, a trial on each. [default: 1]"
+    address: str | None = None
+    "A cluster of Ray's to find them in: `auto`, or HOST:PORT as `ray start --head` printed it."
     sandbox: Sandbox = "auto"
     "`off` runs candidates without the kernel's walls around them, where it has none or they are in the way."
     racing: Annotated[bool, Parameter(negative="--no-racing")] = True
@@ -115,6 +126,7 @@ def begun(asked: Asked, machine: Machine) -> tuple[runs.RunFolder, runs.Settings
         answers=asked.answers,
         max_cost=asked.max_cost,
         sandbox=asked.sandbox,
+        gpus=asked.gpus or 1,
         racing=asked.racing and asked.policy == "promise",  # control arms are what their names say
     )
     confinable(settings)
@@ -124,15 +136,51 @@ def begun(asked: Asked, machine: Machine) -> tuple[runs.RunFolder, runs.Settings
 
 def resumed(asked: Asked, name: str) -> tuple[runs.RunFolder, runs.Settings]:
     """Find a run again, with its limits set anew if that was asked for."""
-    fixed = [f.name for f in fields(Asked) if f.name not in ("resume", "serve", *_LIMITS)]
+    fixed = [f.name for f in fields(Asked) if f.name not in ("resume", "serve", *_ANEW)]
     if changed := [f"--{f}" for f in fixed if getattr(asked, f) != getattr(USUAL, f)]:
-        can = ", ".join(f"--{limit.replace('_', '-')}" for limit in _LIMITS)
+        can = ", ".join(f"--{option.replace('_', '-')}" for option in _ANEW)
         raise BadInput(f"{', '.join(changed)} cannot change in a resumed run; only {can} can")
     folder = runs.find(RUNS, name)
     settings = runs.resumed(runs.load(folder), asked.trials, asked.hours, asked.max_cost)
+    settings = replace(settings, gpus=asked.gpus or settings.gpus)
     ready(settings.proposers, settings.agents, settings.task.folder, folder.path)
     confinable(settings)
     return folder, settings
+
+
+@contextmanager
+def devices(device: str, gpus: int, address: str | None) -> Iterator[None]:
+    """Hold for the block what trials compute on, and see no other GPU; a cluster's machines hold their own.
+
+    Raises BadInput where there is too little, or too little is free.
+    """
+    if address is not None:
+        reachable(address)
+        yield
+    elif device == "cpu":
+        if gpus > 1:
+            raise BadInput(
+                f"--gpus {gpus}: on one CPU trials would spoil each other's scores; ask for 1, or give the "
+                "--address of a cluster"
+            )
+        with hold_device(device):
+            yield
+    else:
+        with hold_cards(visible(), gpus) as cards:
+            os.environ[CHOSEN] = ",".join(cards)
+            yield
+
+
+def reachable(address: str) -> None:
+    """Raise BadInput for a cluster that does not answer; Ray would try for minutes."""
+    host, _, port = address.rpartition(":")
+    if address != "auto" and not (host and port.isdecimal() and "/" not in address):
+        raise BadInput(f"--address {address}: say auto, or HOST:PORT as `ray start --head` printed it")
+    try:
+        if host:
+            socket.create_connection((host, int(port)), _ANSWER_S).close()
+    except (OSError, OverflowError) as error:
+        raise BadInput(f"--address {address}: no cluster answers there ({error})") from error
 
 
 def affordable(asked: Asked) -> None:

@@ -159,7 +159,8 @@ class Cluster:
             log_to_driver=False,
             object_store_memory=STORE_BYTES,
         )
-        self._daemons = [child for child in psutil.Process().children() if child.name() in DAEMONS]
+        ours = psutil.Process().children()
+        self._daemons = [child for child in ours if child.name() in DAEMONS and _runs(child)]
         for place in range(self._gpus):
             self._man(place)
 
@@ -279,11 +280,11 @@ def _node() -> str:
 def _daemons_here() -> list[psutil.Process]:
     """Ray's own process on this machine; none where the system does not show it."""
     nodes = ray.nodes()  # type: ignore[no-untyped-call]
-    socket = next(node["RayletSocketName"] for node in nodes if node["NodeID"] == _node())
+    name = next(node["RayletSocketName"] for node in nodes if node["NodeID"] == _node())
     found = []
     for process in psutil.process_iter():
         with suppress(psutil.Error):
-            if process.name() == keeper.DAEMON and any(socket in word for word in process.cmdline()):
+            if process.name() == keeper.DAEMON and any(word.endswith(name) for word in process.cmdline()):
                 found.append(process)
     return found
 

@@ -36,6 +36,9 @@ BAD_USES = [
     (["--task", "no_exam"], "must define examine"),
     (["--task", "no_commit"], "git commit"),
     (["--task", "no_program"], "train.py, line 1: invalid syntax"),
+    (["--gpus", "2", "--device", "cpu"], "--gpus 2: on one CPU"),
+    (["--address", "ray://here:1"], "say auto, or HOST:PORT"),
+    (["--address", "127.0.0.1:1"], "no cluster answers there"),
     (["--wings", "2"], "Unknown option"),
     (["--trials", "many"], "--trials"),
 ]

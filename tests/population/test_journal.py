@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from population.journal import Journal, JournalDamaged, read
-from population.locks import hold_device
+from population.locks import hold_cards, hold_device
 from population.records import Completed, Crashed, Ended, Entry, Finished, Lost, Resumed, Usage
 from tests.population.histories import candidate, histories, started
 from trainer.errors import BadInput
@@ -189,6 +189,18 @@ def test_a_device_is_held_by_one_scheduler_and_other_devices_are_free(tmp_path: 
             pass
     with hold_device("cuda:0", tmp_path):
         pass
+
+
+def test_cards_that_another_scheduler_holds_are_passed_over(tmp_path: Path) -> None:
+    with hold_device("b", tmp_path):
+        with hold_cards(("a", "b", "c"), 2, tmp_path) as held:
+            assert held == ("a", "c")
+        with pytest.raises(BadInput, match="is using b; "):
+            hold_cards(("a", "b", "c"), 3, tmp_path).__enter__()
+        with hold_device("a", tmp_path):  # which was given back
+            pass
+    with pytest.raises(BadInput, match="--gpus 4: only 3 can be seen"):
+        hold_cards(("a", "b", "c"), 4, tmp_path).__enter__()
 
 
 def test_a_full_disk_is_one_clear_error_and_leaves_whole_lines(path: Path) -> None:
