@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import Callable, Mapping
 from contextlib import closing
 from functools import lru_cache
+from heapq import heappop, heappush
 from pathlib import Path
 from typing import Final
 
@@ -44,6 +45,7 @@ class Arm(Struct, frozen=True):
     trial_s: float = 300.0  # the GPU's time a trial
     failed_s: float = 30.0  # and one that fails
     think_s: float = 0.0  # a mind's time a proposal
+    gpus: int = 1
 
 
 class Played(Struct, frozen=True):
@@ -67,13 +69,14 @@ class Played(Struct, frozen=True):
 class Simulated:
     """A backend whose trials and thoughts take counted time; it is the clock as well."""
 
+    overlaps = False
+
     def __init__(self, world: World, arm: Arm) -> None:
         self._world, self._arm = world, arm
         self._minds: dict[str, Mind] = {}
-        self._thoughts: list[
-            tuple[float, Request]
-        ] = []  # with the time at which they are ready, soonest first
-        self._trial: tuple[float, Trained] | None = None  # likewise
+        # With the time at which they are ready, soonest first, and of several the one that began first.
+        self._thoughts: list[tuple[float, Request]] = []
+        self._trials: list[tuple[float, int, Trained]] = []
         self._now = _BEGUN
 
     def time(self) -> float:
@@ -89,13 +92,13 @@ class Simulated:
         self._thoughts.append((self._now + self._arm.think_s, request))
 
     def slots(self) -> int:
-        return 1
+        return self._arm.gpus
 
     def train(self, order: Order) -> None:
         outcome = self._world.train(order.genome, order.seed)
         wall_s = self._arm.trial_s if isinstance(outcome, Completed) else self._arm.failed_s
         report = Report(outcome, Usage(self._now, wall_s=wall_s))
-        self._trial = self._now + wall_s, Trained(order.trial, report)
+        heappush(self._trials, (self._now + wall_s, order.trial, Trained(order.trial, report)))
 
     def ahead(self, order: Order) -> None:
         pass
@@ -106,10 +109,10 @@ class Simulated:
         While a trial runs nobody looks at the clock, and no time-out is kept.
         """
         thought = self._thoughts[0][0] if self._thoughts else math.inf
-        if self._trial is not None and self._trial[0] < thought:
-            (self._now, message), self._trial = self._trial, None
+        if self._trials and self._trials[0][0] < thought:
+            self._now, _, message = heappop(self._trials)
             return message
-        if self._trial is None and thought > self._now + timeout_s:
+        if not self._trials and thought > self._now + timeout_s:
             self._now += timeout_s
             return None
         self._now, request = self._thoughts.pop(0)
@@ -201,6 +204,7 @@ def settings_of(
         briefs=briefs,
         proposers=proposers,
         lineages=arm.lineages,
+        gpus=arm.gpus,
         policy=arm.policy,
         seed=seed,
         trials=trials,

@@ -15,8 +15,10 @@ from population.lineage import Mind
 from population.locks import hold_device
 from population.proposers import Request
 from trainer.abroad import Abroad, Parcel, cache, settled
+from trainer.hardware import first_card
 from trainer.idle import give_way
 from trainer.outcome import Progress
+from trainer.slot import Slot
 from trainer.trial import Order, run_trial
 from trainer.warm.harness import Warm
 
@@ -29,14 +31,15 @@ class Done(Struct, frozen=True):
 
 
 class Trainer:
-    """One GPU's slot. `train` and `progress` run on different threads."""
+    """One GPU's slot. `train` runs on a thread of its own."""
 
     def __init__(self, node: Callable[[], str] = lambda: "") -> None:
         """`node` tells the name of the one that this is on."""
         self._node = node
         self._lock = threading.Lock()
         self._progress: Progress | None = None
-        self._run = partial(run_trial, warm=Warm())  # what trials import is imported once
+        card_mb = float(card.memory_mib) if (card := first_card()) else None
+        self._slot = Slot(partial(run_trial, warm=Warm()), card_mb)  # what trials import is imported once
         self._abroad: Abroad | None = None
         self._held = ExitStack()
 
@@ -51,11 +54,15 @@ class Trainer:
             raise RuntimeError("one trial at a time")
         here = self._abroad.carried(order) if self._abroad else order
         try:
-            message = attempt(self._run, here, self._watch)
+            message = attempt(self._slot.train, here, self._watch)
             return Done(message, Path(here.log).read_bytes() if self._abroad else None)
         finally:
             self._progress = None
             self._lock.release()
+
+    def ahead(self, order: Order) -> None:
+        """Start up what is likely to be the next trial."""
+        self._slot.ahead(self._abroad.carried(order) if self._abroad else order)
 
     def progress(self) -> Progress | None:
         return self._progress

@@ -30,7 +30,13 @@ def again(population: Population, candidate: int, reason: str) -> Assigned:
 
 
 def soonest(population: Population, rules: Rules, facts: Facts) -> list[Lineage]:
-    """Lineages that have a candidate, or are still thinking and worth a moment's wait."""
+    """Lineages that have a candidate, or are still thinking and worth a moment's wait.
+
+    Where trials start up ahead of their turn it is not worth while, as long as any has a fresh one.
+    """
+    ahead = [line for line in population.living if fresh(population, line) is not None]
+    if rules.speculates and ahead:
+        return ahead
     return [line for line in population.living if line.ready or is_thinking(line, rules, facts)]
 
 

@@ -54,6 +54,8 @@ Message: TypeAlias = Answered | Trained | Gone | Cut
 
 
 class Backend(Protocol):
+    overlaps: bool  # whether a trial can start up beside another one without disturbing it
+
     def enrol(self, lineage: str, mind: Mind) -> None:
         """Give a lineage its mind; before it is first asked to think."""
 
@@ -67,9 +69,9 @@ class Backend(Protocol):
         """Give a GPU to a trial; never called while as many are under way as there are slots."""
 
     def ahead(self, order: Order) -> None:
-        """Start a trial up that is likely to come next, as far as it needs no GPU; the last one said counts.
+        """Start a trial up that is likely to come next, as far as it needs no GPU, where that `overlaps`.
 
-        It has no number yet that counts. Where that would disturb the trials under way nothing happens.
+        Nothing that was decided: it may never be trained, and another one may bear its number.
         """
 
     def wait(self, timeout_s: float) -> Message | None:
@@ -92,6 +94,8 @@ def attempt(train: Train, order: Order, watch: Callable[[Progress], None]) -> Tr
 
 class Inline:
     """Minds and trials in this process, one after the other. `train` may be any function of an order."""
+
+    overlaps = False
 
     def __init__(self, train: Train, gpus: int = 1) -> None:
         self._gpus = gpus

@@ -70,6 +70,7 @@ class Cluster:
 
         Raises BadInput for a cluster that cannot be joined, or does not have what is asked for.
         """
+        self.overlaps = device != "cpu"
         self._device, self._gpus, self._address, self._task = device, gpus, address, task
         self._bodies: dict[str, Mind] = {}
         self._minds: dict[str, Any] = {}
@@ -79,6 +80,7 @@ class Cluster:
         self._settling: dict[ray.ObjectRef[Any], int] = {}  # the place of a trainer that is not ready yet
         self._asked: dict[ray.ObjectRef[Any], int] = {}  # for the progress of a trial
         self._progress: dict[int, Progress] = {}
+        self._ahead: int | None = None  # the place at which the next trial starts up
         self._unheard: deque[Message] = deque()
         self._keeper: subprocess.Popen[bytes] | None = None
         self._manned_at = time.monotonic()  # when there was a slot
@@ -100,12 +102,17 @@ class Cluster:
 
     def train(self, order: Order) -> None:
         busy = {place for place, _ in self._training.values()} | {*self._settling.values()}
-        place = min(set(self._trainers) - busy, default=None)
+        free = set(self._trainers) - busy
+        place = self._ahead if self._ahead in free else min(free, default=None)
         assert place is not None, "one trial at a time on each GPU"
         self._training[self._trainers[place].train.remote(order)] = place, order
 
     def ahead(self, order: Order) -> None:
-        pass
+        """Where the trial that began first is, which is likely to end first."""
+        if self._training and self.overlaps:
+            place, _ = min(self._training.values(), key=lambda each: each[1].trial)
+            self._trainers[place].ahead.remote(order)
+            self._ahead = place
 
     def wait(self, timeout_s: float) -> Message | None:
         self._look_after()
@@ -191,7 +198,7 @@ class Cluster:
     def _man(self, place: int) -> None:
         """Have a new trainer at a place; in a cluster, as soon as there is a machine for it."""
         slot: dict[str, Any] = {"num_gpus": 1} if self._device == "cuda" else {"resources": {SLOT: 1}}
-        trainer: Any = ray.remote(Trainer).options(num_cpus=0, max_concurrency=2, **slot).remote(_node)
+        trainer: Any = ray.remote(Trainer).options(num_cpus=0, max_concurrency=3, **slot).remote(_node)
         self._trainers[place] = trainer
         if self._address is not None:
             self._settling[trainer.settle.remote(self._parcel, self._home)] = place

@@ -43,7 +43,8 @@ def decide(population: Population, rules: Rules, facts: Facts) -> Decision | Non
         return None
     if rules.policy == "promise" and (step := sharing(population)):
         return step
-    if len(population.running) >= rules.gpus:
+    slots = rules.gpus if facts.slots is None else min(rules.gpus, facts.slots)
+    if len(population.running) >= slots:
         return None
     if reason := _over(population, rules, facts):
         return None if population.running else Ended(reason)
@@ -76,7 +77,7 @@ def _over(population: Population, rules: Rules, facts: Facts) -> str | None:
     """Why no further trial may begin, or None. A trial is begun only if it can end within the limit."""
     if facts.stopping:
         return "stopped by hand"
-    waiting = any(line.ready for line in population.living)
+    waiting = population.running or any(line.ready for line in population.living)
     if population.baseline_score is None and population.finished and not waiting:
         last = population.trials[max(population.trials)]
         return f"the baseline has no score: {told(last)}"

@@ -19,6 +19,7 @@ class Rules(Struct, frozen=True):
     patience_s: float = 1.0  # how long the GPU waits for the most promising lineage's idea
     lineages: int = 4
     gpus: int = 1  # as many trials can be under way
+    speculates: bool = False  # ideas are had before it is known what the last one came to
     pairs: tuple[tuple[str, str], ...] = ()  # briefs and proposers that a new lineage may get
     max_cost: float | None = None  # dollars for minds
 
@@ -29,3 +30,4 @@ class Facts(Struct, frozen=True):
     elapsed_s: float = 0.0
     thinking: Mapping[str, float] = {}  # seconds since the lineage was asked
     stopping: bool = False
+    slots: int | None = None  # GPUs that can be used at present, if not all

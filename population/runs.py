@@ -141,8 +141,8 @@ def deal(settings: Settings) -> list[tuple[str, Brief, str]]:
     ]
 
 
-def rules(settings: Settings, patience_s: float) -> Rules:
-    """What decisions go by."""
+def rules(settings: Settings, patience_s: float, overlaps: bool = False) -> Rules:
+    """What decisions go by, on machines that may start trials up beside others (see backend.py)."""
     pairs = tuple((brief.name, proposer) for brief in settings.briefs for proposer in settings.proposers)
     return Rules(
         settings.policy,
@@ -152,6 +152,7 @@ def rules(settings: Settings, patience_s: float) -> Rules:
         patience_s,
         settings.lineages,
         settings.gpus,
+        settings.policy == "promise" and (overlaps or settings.gpus > 1),
         pairs,
         settings.max_cost,
     )

@@ -5,6 +5,7 @@ policy.py, what a decision to combine comes to in combining.py, how a run is beg
 opening.py, what machines do in backend.py.
 """
 
+import math
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -27,7 +28,7 @@ from population.inbox import Inbox
 from population.journal import Journal, folded
 from population.lineage import Mind
 from population.names import STAND_IN
-from population.policy import Facts, decide
+from population.policy import Facts, decide, foreseen
 from population.proposers import NoIdea
 from population.racing import limits, races
 from population.records import (
@@ -106,7 +107,7 @@ class Search:
     ) -> None:
         self.settings, self.folder, self.journal = settings, folder, journal
         self.genomes, self.backend, self.view, self.clock = genomes, backend, view, clock
-        self.rules = runs.rules(settings, patience_s)
+        self.rules = runs.rules(settings, patience_s, backend.overlaps)
         self.population = folded(journal.path, journal.entries)
         self.inbox = Inbox(folder.path)
         self.asked: dict[str, Asked] = {}  # by lineage
@@ -117,6 +118,7 @@ class Search:
         self._mind_of = mind_of
         self._export = export
         self._exported = 0.0
+        self._foresaw, self._look_again_at = 0, 0.0  # entries of the journal; by the monotonic clock
         self._begun = clock.monotonic()
         for lineage in self.population.living:
             backend.enrol(lineage.name, mind_of(lineage.name, lineage.brief, lineage.proposer))
@@ -137,6 +139,7 @@ class Search:
                     self.ask(lineage)
             decision = decide(self.population, self.rules, self.facts())
             if decision is None:
+                self.look_ahead()
                 self.take(self.backend.wait(POLL_S))
                 continue
             self.record(decision)
@@ -176,20 +179,38 @@ class Search:
         self.inbox.answer(token, found)
 
     def launch(self, assigned: Assigned) -> None:
-        """Give a candidate the GPU."""
+        """Give a candidate a GPU."""
+        order = self.order(assigned)
+        limits = self.limits(self.population.trials[assigned.trial], order.genome)
+        self.backend.train(replace(order, limits=limits))
+
+    def look_ahead(self) -> None:
+        """Have the trial that is likely to come next started up, once more is known of which that is.
+
+        Nothing is decided by it, so nothing of it is in the journal.
+        """
+        now, entries = self.clock.monotonic(), self.population.entries
+        if not self.backend.overlaps or (entries == self._foresaw and now < self._look_again_at):
+            return
+        assigned = foreseen(self.population, self.rules, self.facts())
+        if assigned is not None:
+            self.backend.ahead(self.order(assigned))
+        self._foresaw = entries
+        # Who thinks may be waited for until then.
+        self._look_again_at = math.inf if assigned is not None else now + self.rules.patience_s
+
+    def order(self, assigned: Assigned) -> Order:
+        """What a machine is told of a trial, but for the limits of its loss."""
         candidate = self.population.candidates[assigned.candidate]
-        genome = self.genomes.text(candidate.commit)
-        self.backend.train(
-            Order(
-                trial=assigned.trial,
-                genome=genome,
-                seed=assigned.seed,
-                task=self.settings.task,
-                log=str(self.folder.log(assigned.trial)),
-                scratch=str(self.folder.scratch),
-                sandbox=self.settings.sandbox,
-                limits=self.limits(self.population.trials[assigned.trial], genome),
-            )
+        return Order(
+            trial=assigned.trial,
+            genome=self.genomes.text(candidate.commit),
+            seed=assigned.seed,
+            task=self.settings.task,
+            log=str(self.folder.log(assigned.trial)),
+            scratch=str(self.folder.scratch),
+            sandbox=self.settings.sandbox,
+            own=candidate.operator == "baseline",
         )
 
     def limits(self, trial: Trial, genome: str) -> Curve:
@@ -255,7 +276,8 @@ class Search:
     def facts(self) -> Facts:
         now = self.clock.monotonic()
         thinking = {name: now - asked.at for name, asked in self.asked.items()}
-        return Facts(now - self._begun, thinking, stopping=self.interrupts > 0)
+        stopping, slots = self.interrupts > 0, self.backend.slots()
+        return Facts(now - self._begun, thinking, stopping, slots)
 
     def export(self) -> None:
         """Write what people open: tables, the best genome and its diff."""

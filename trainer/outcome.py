@@ -100,6 +100,7 @@ class Usage(Struct, frozen=True):
     trained_tokens: int = 0
     curve: Curve = ()
     ahead_s: float = 0.0
+    utilisation: float | None = None  # mean of the card's while it trained, 0 to 1; None if it cannot be told
     gpu: int = 0  # which of several, counted from 0
 
 

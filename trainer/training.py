@@ -9,9 +9,11 @@ import math
 import time
 from collections.abc import Callable
 from pathlib import Path
+from statistics import fmean
 
 from trainer.curve import Curving, behind
 from trainer.feeding import Feeding
+from trainer.hardware import gpu_utilisation
 from trainer.outcome import Progress, Stopped, Usage
 from trainer.submission import changed_at, digest
 from trainer.task import Task
@@ -45,6 +47,7 @@ class Training:
         self._began = time.monotonic()
         self._clock = None if task.startup_s is not None else self._began
         self._step, self._curve = Step(), Curving()
+        self._busy: list[float] = []  # what the card said of itself
 
     @property
     def phase(self) -> str:
@@ -101,6 +104,8 @@ class Training:
             return
         fraction, step = self._fraction(), self._step
         self._watch(Progress(self.phase, self._elapsed_s(), self.limit_s, fraction, step.loss, step.steps))
+        if self._task.device == "cuda" and 0 < fraction < 1 and (busy := gpu_utilisation()) is not None:
+            self._busy.append(busy)
         if fraction < 1 and (found := behind(self._curve.until(fraction), self._turn.limits)):
             reason = f"the loss is {found[0]:.3f}, and from above {found[1]:.3f} there is nothing to gain"
             self.stopped = Stopped(fraction, reason)
@@ -121,6 +126,7 @@ class Training:
             steps=self._step.steps,
             trained_tokens=self._step.tokens,
             curve=self._curve.until(1.0),
+            utilisation=fmean(self._busy) if self._busy else None,
         )
 
     def _fraction(self) -> float:

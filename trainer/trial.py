@@ -21,6 +21,7 @@ import msgspec
 import psutil  # type: ignore[import-untyped]
 from msgspec import Struct
 
+from trainer import caches
 from trainer.curve import Curve
 from trainer.examiner import ask
 from trainer.feeding import Feeding, feeding, is_fed, open_to_training
@@ -37,6 +38,7 @@ from trainer.warm.harness import Warm, imported
 from trainer.watch import Exit, run
 
 EXAM_S = 300.0
+COMPILED = "compiled"  # in the scratch folder: what the user's own genome compiled
 
 
 class Order(Struct, frozen=True):
@@ -50,6 +52,7 @@ class Order(Struct, frozen=True):
     scratch: str  # folder in which the trial makes its own, and removes it
     sandbox: Sandbox = "auto"
     limits: Curve = ()  # of the loss, beyond which it is stopped as hopeless (trainer.curve.behind)
+    own: bool = False  # whether the genome is the user's own, so that what it compiles can be kept
 
 
 def run_trial(order: Order, watch: Watch, warm: Warm | None = None, turn: Turn | None = None) -> Report:
@@ -137,11 +140,12 @@ def _train(
         device,
         told(task, order.seed, submission)
         | (feeder.told if feeder else {})
-        | {"LINEAGES_TURN": str(turn.doors[0])},
+        | {"LINEAGES_TURN": str(turn.doors[0])}
+        | caches.seeded(folder, folder.parent / COMPILED),
     )
     with Log(log) as output:
         inherited = (turn.doors[0], *(feeder.inherited if feeder else ()))
-        ended = run(command, folder, env, output, training, device, inherited, start)
+        ended = run(command, folder, env, output, training, device, inherited, start, turn.has_begun)
         tail = output.tail()
         if feeder:
             feeder.check()
@@ -157,6 +161,8 @@ def _train(
             return ended, Crashed("left no submission", tail)
         if late_s := training.late_s():
             return ended, Refused(f"the submission came {late_s:.1f} s after the budget ended")
+        if order.own:
+            caches.keep(folder, folder.parent / COMPILED)
     return ended, None
 
 

@@ -38,6 +38,10 @@ class Turn:
         """Descriptors to wait at, for the GPU and for the clock: the end of what is read there says go."""
         return self._gpu[0].fileno(), self._clock[0].fileno()
 
+    def has_begun(self) -> bool:
+        """Whether it has come, and no other trial trains."""
+        return self.clock_at is not None
+
     def give_gpu(self) -> None:
         """Let it start up on the GPU, beside another's exam. Its clock does not start yet."""
         with self._lock:

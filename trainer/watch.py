@@ -14,6 +14,7 @@ import socket
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
@@ -71,11 +72,13 @@ def run(
     device: str = "cpu",
     inherited: Collection[int] = (),
     start: Start = cold,
+    alone: Callable[[], bool] = lambda: True,
 ) -> Exit:
     """Run `command` in `folder`, as the leader of a session of its own, until it ends or time is up.
 
-    Memory is measured where it computes: on `device`. The size of `folder` is watched. Of descriptors it has
-    those `inherited` and a telemetry socket, whose number is in LINEAGES_TELEMETRY.
+    Memory is measured where it computes: on `device`, where `alone` says whether nobody else does. The size
+    of `folder` is watched. Of descriptors it has those `inherited` and a telemetry socket, whose number is in
+    LINEAGES_TELEMETRY.
 
     When this returns or raises, the process and all its descendants are dead; those that were never seen
     only if nobody killed the supervisor.
@@ -91,7 +94,8 @@ def run(
         finally:
             os.close(prints)
             os.close(tells)
-        family = _Family(process.pid, gpu_memory_mb if device == "cuda" else _resident_mb)
+        on_card = partial(_on_card_mb, alone)
+        family = _Family(process.pid, on_card if device == "cuda" else _resident_mb)
         bounds = _Bounds(overseer, family, Watched(folder))
         try:
             overdue = _follow(process.pid, {printed: log.write, heard: lines.write}, bounds)
@@ -233,6 +237,10 @@ def _wait_for_end(pid: int, limit_s: float) -> None:
         select.select([ended], [], [], limit_s)
     finally:
         os.close(ended)
+
+
+def _on_card_mb(alone: Callable[[], bool], pids: Collection[int]) -> float:
+    return gpu_memory_mb(pids, alone())
 
 
 def _resident_mb(pids: Collection[int]) -> float:

@@ -3,12 +3,13 @@
 import math
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from population.asking import wanting
 from population.assigning import parent
-from population.policy import DRY, POLICIES, Facts, PolicyName, Rules, decide
+from population.policy import DRY, POLICIES, Facts, PolicyName, Rules, decide, foreseen
 from population.records import (
     Adopted,
     Assigned,
@@ -406,6 +407,37 @@ def test_nothing_without_a_finite_score_ever_advances(entries: list[Entry], poli
         score = population.trials[judged.trial].score
         assert judged.verdict == "discard" or (score is not None and math.isfinite(score))
         apply(population, Entry(population.entries + 1, population.at, judged))
+
+
+@given(histories(), st.sampled_from(POLICIES), st.integers(1, 3))
+def test_no_more_trials_are_begun_than_there_are_gpus_nor_than_were_asked_for(
+    entries: list[Entry], policy: PolicyName, gpus: int
+) -> None:
+    population = _folded(entries)
+    begun = len(population.running) + population.finished
+    for slots in (gpus, gpus - 1):
+        rules = Rules(policy, lineages=1, gpus=gpus, trials=begun)
+        assert not isinstance(decide(population, rules, Facts(slots=slots)), Assigned)
+        full = replace(rules, trials=None, gpus=len(population.running))
+        assert not isinstance(decide(population, full, Facts()), Assigned)
+        empty = replace(rules, trials=None)
+        turn = decide(population, empty, Facts(slots=slots))
+        assert not isinstance(turn, Assigned) or len(population.running) < slots
+
+
+@given(histories(), st.sampled_from(POLICIES))
+def test_what_is_foreseen_is_decided_if_the_trial_under_way_comes_to_nothing(
+    entries: list[Entry], policy: PolicyName
+) -> None:
+    population, rules = _folded(entries), Rules(policy, lineages=1)
+    assume(len(population.running) == 1 and not population.unjudged)
+    told = foreseen(population, rules, Facts())
+    for event in (Finished(population.running[0], Crashed("no"), Usage(population.at)), None):
+        event = event or decide(population, rules, Facts())
+        assert event is not None
+        apply(population, Entry(population.entries + 1, population.at, event))
+    turn = decide(population, rules, Facts())
+    assert told is None or not isinstance(turn, Assigned) or turn == told
 
 
 def _folded(entries: list[Entry]) -> Population:

@@ -531,3 +531,31 @@ def _under_way(entries: Iterable[Entry]) -> Iterator[int]:
     for entry in entries:
         apply(population, entry)
         yield len(population.running)
+
+
+class Overlapping(Inline):
+    """Machines on which the next trial starts up beside the one that trains; they note whether it was told."""
+
+    overlaps = True
+
+    def __init__(self) -> None:
+        super().__init__(rugged)
+        self.started: Order | None = None
+        self.told: list[bool] = []
+
+    def ahead(self, order: Order) -> None:
+        self.started = order
+
+    def train(self, order: Order) -> None:
+        super().train(order)
+        self.told.append(self.started == replace(order, limits=()))
+
+
+@pytest.mark.parametrize("lineages", [1, 4])
+def test_most_trials_are_known_while_the_one_before_them_trains(tmp_path: Path, lineages: int) -> None:
+    run = Shelved(tmp_path, train=KNOBS, proposers=("tinker",), lineages=lineages, trials=40)
+    machines = Overlapping()
+    with run.begun(machines=machines) as search:
+        search.run()
+    assert sum(machines.told) > 0.55 * len(machines.told)
+    assert search.population.finished == 40

@@ -108,7 +108,8 @@ def test_another_than_the_one_started_ahead_is_started_in_its_place(
 
 
 def test_what_is_dropped_leaves_no_process_behind(slot: Slot, task: Task, tmp_path: Path) -> None:
-    genome = f"import pathlib, os\npathlib.Path('pid').write_text(str(os.getpid()))\n{(PACED / 'train.py').read_text()}"
+    says = "import os, pathlib\npathlib.Path('pid').write_text(str(os.getpid()))\n"
+    genome = says + (PACED / "train.py").read_text()
     slot.ahead(order(task, tmp_path, 1, genome))
     until(lambda: any(path.read_text() for path in (tmp_path / "scratch").rglob("pid")))
     (path,) = (tmp_path / "scratch").rglob("pid")
@@ -123,9 +124,8 @@ def test_a_genome_that_fails_before_its_turn_is_told_of_when_that_comes(
 ) -> None:
     broken = order(task, tmp_path, 1, "import prepare\nraise ValueError('no')\n")
     slot.ahead(broken)
-    until(
-        lambda: "ValueError" in (tmp_path / "1.log").read_text() if (tmp_path / "1.log").exists() else False
-    )
+    log = tmp_path / "1.log"
+    until(lambda: log.exists() and "ValueError" in log.read_text())
     report = slot.train(broken, lambda progress: None)
     assert isinstance(report.outcome, Crashed) and "no" in report.outcome.reason
     assert report.usage.startup_s < 0.5 and report.usage.training_s == 0.0
