@@ -1,11 +1,11 @@
-"""How much of a GPU's time is training: the pipeline beside the serial loop, at a twentieth of the time.
+"""How much of a GPU's time is training: the pipeline beside the serial loop, many times as fast.
 
-    uv run python benchmarks/duty_cycle.py [--lineages 1 2 3 4] [--think 25 60 300 600] [--trials 14]
+    uv run python benchmarks/duty_cycle.py [--lineages 1 2 3 4] [--think 25 60 300 600] [--pace 20]
 
 Trials are real processes, confined and examined, that sleep where an H100 would work
 (benchmarks/tasks/paced): 18 s of start-up, of which 8 need the card, 300 s of training, 8 s of exam. Minds
 sleep too. What is not scaled is our own part: forks, sandbox, exam, journal, git, Ray. So the figures are
-worse than an H100's would be: a second of it counts here as twenty.
+worse than an H100's would be: at a pace of 20 a second of it counts as twenty.
 
 The clock's share is what it ran of the wall time from the end of the first trial to the end of the last.
 The serial loop is `--policy greedy --lineages 1`, which thinks, starts up, trains and examines in turn.
@@ -40,7 +40,6 @@ from population.state import Population, Trial
 from trainer.task import open_task
 
 PACED: Final = Path(__file__).resolve().parent / "tasks" / "paced"
-PACE: Final = 20.0  # how much faster than on an H100 time passes here
 SERIAL: Final = "serial loop"
 
 
@@ -50,6 +49,7 @@ class Arm(Struct, frozen=True):
     lineages: int
     think_s: float
     trials: int
+    pace: float  # how many times as fast as on an H100 all goes
 
     @property
     def name(self) -> str:
@@ -84,6 +84,8 @@ def measured(arm: Arm) -> Measured:
 
     with tempfile.TemporaryDirectory(prefix="duty-") as home:
         task = Path(shutil.copytree(PACED, Path(home) / "task"))
+        prepare = task / "prepare.py"
+        prepare.write_text(f"{prepare.read_text()}\n\n{_phases(arm.pace)}")
         for words in (["init", "-q"], ["add", "."], ["commit", "-qm", "The task"]):
             names = ["-c", "user.name=duty", "-c", "user.email=duty@localhost"]
             subprocess.run(["git", "-C", str(task), *names, *words], check=True)
@@ -101,11 +103,16 @@ def measured(arm: Arm) -> Measured:
             machines,
             Quiet(),
             lambda path, population, text: None,
-            patience_s=1.0 / PACE,
-            mind_of=lambda lineage, brief, proposer: Mind(Pondering(arm.think_s / PACE)),
+            patience_s=1.0 / arm.pace,
+            mind_of=lambda lineage, brief, proposer: Mind(Pondering(arm.think_s / arm.pace)),
         ) as search:
             search.run()
         return _told(arm, search.population)
+
+
+def _phases(pace: float) -> str:
+    seconds = {"BUDGET_S": 300, "STARTUP_S": 200, "IMPORTS_S": 10, "COMPILING_S": 8, "EXAM_S": 8}
+    return "".join(f"{name} = {value / pace}\n" for name, value in seconds.items())
 
 
 def _settings(arm: Arm, task: Path, folder: runs.RunFolder) -> runs.Settings:
@@ -163,11 +170,12 @@ def main(
     *,
     lineages: Annotated[tuple[int, ...], Parameter(consume_multiple=True)] = (1, 2, 3, 4),
     think: Annotated[tuple[float, ...], Parameter(consume_multiple=True)] = (25, 60, 300, 600),
-    trials: int = 14,
-    jobs: int = 4,
+    trials: int = 40,
+    pace: float = 20.0,
+    jobs: int = 8,
 ) -> None:
     """Measure; so many runs at a time, since nearly all of them is sleep."""
-    arms = [Arm(some, seconds, trials) for seconds in think for some in (0, *lineages)]
+    arms = [Arm(some, seconds, trials, pace) for seconds in think for some in (0, *lineages)]
     with multiprocessing.get_context("spawn").Pool(jobs, maxtasksperchild=1) as pool:
         found = []
         for one in pool.imap(measured, arms, chunksize=1):

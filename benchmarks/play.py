@@ -6,8 +6,9 @@ what the search would report, and what of that is true. `carried_out` takes any 
 
 import math
 import tempfile
-from collections.abc import Callable, Mapping
-from contextlib import closing
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing, contextmanager
 from functools import lru_cache
 from heapq import heappop, heappush
 from pathlib import Path
@@ -78,6 +79,8 @@ class Simulated:
         self._thoughts: list[tuple[float, Request]] = []
         self._trials: list[tuple[float, int, Trained]] = []
         self._now = _BEGUN
+        self.worked_s = 0.0  # that GPUs had trials, all of them together
+        self.world_s = 0.0  # that minds and trainings really took, which is not the search's own time
 
     def time(self) -> float:
         return self._now
@@ -95,9 +98,11 @@ class Simulated:
         return self._arm.gpus
 
     def train(self, order: Order) -> None:
-        outcome = self._world.train(order.genome, order.seed)
+        with self._aside():
+            outcome = self._world.train(order.genome, order.seed)
         wall_s = self._arm.trial_s if isinstance(outcome, Completed) else self._arm.failed_s
         report = Report(outcome, Usage(self._now, wall_s=wall_s))
+        self.worked_s += wall_s
         heappush(self._trials, (self._now + wall_s, order.trial, Trained(order.trial, report)))
 
     def ahead(self, order: Order) -> None:
@@ -116,7 +121,14 @@ class Simulated:
             self._now += timeout_s
             return None
         self._now, request = self._thoughts.pop(0)
-        return Answered(request.lineage, self._minds[request.lineage].think(request))
+        with self._aside():
+            return Answered(request.lineage, self._minds[request.lineage].think(request))
+
+    @contextmanager
+    def _aside(self) -> Iterator[None]:
+        began = time.process_time()
+        yield
+        self.world_s += time.process_time() - began
 
     def progress(self) -> Mapping[int, Progress]:
         return {}
@@ -164,15 +176,19 @@ def play(
     hours: float | None = None,
     profile: str = "h100",
     curve: bool = False,
+    machine: Simulated | None = None,
 ) -> Played:
-    """Search a world to the end of the trials, or of the hours; `curve` notes what is found on the way."""
+    """Search a world to the end of the trials, or of the hours; `curve` notes what is found on the way.
+
+    Who brings the `machine`, new and of the same world and arm, can ask it afterwards what was used.
+    """
     shelf = Shelf()
     baseline = shelf.commit(world.genome, ("head",), "Baseline", _BEGUN)
     task = Task("", "", "score", arm.trial_s, None, "", profile, "")
     briefs = tuple(runs.Brief(name, name) for name in world.briefs)
     settings = settings_of(arm, task, briefs, ("world",), baseline, seed, trials, hours)
     truth = lru_cache(None)(lambda commit: world.truth(shelf.text(commit)))
-    watcher, machine = (Course if curve else Unwatched)(truth), Simulated(world, arm)
+    watcher, machine = (Course if curve else Unwatched)(truth), machine or Simulated(world, arm)
     with tempfile.TemporaryDirectory(dir=_MEMORY if _MEMORY.is_dir() else None) as home:
         population = carried_out(
             settings,

@@ -1,11 +1,11 @@
 """Who is asked for an idea, and for what: something new, another look at a near miss, or a merge.
 
-A lineage without a fresh idea is asked for one when its last was judged; where ideas are had ahead, while it is
-tried, and if it moves the tip the next is stale. Unless its last answers came to nothing: then it is left
-alone for a while, and for longer each time. One whose mind cannot be reached
-steps aside in the same way, and only when nobody's can be does the optimiser stand in. Minds that read prose
-get errands besides new ideas: a change that could not be put on the tip by structure, and after a drought a
-near miss whose surroundings changed.
+A lineage without a fresh idea is asked for one when its last was judged; where ideas are had ahead, while
+that is tried, and if it moves the tip the next one is stale. Unless its last answers came to nothing: then it
+is left alone for a while, and for longer each time. One whose mind cannot be reached steps aside in the same
+way, and only when nobody's can be does the optimiser stand in. Minds that read prose get errands besides new
+ideas: a change that could not be put on the tip by structure, and after a drought a near miss whose
+surroundings changed.
 """
 
 from random import Random

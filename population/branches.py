@@ -33,8 +33,10 @@ class Branches:
         self.path = path  # of the genome, within the repository
         self._git = git
         self._mode = mode  # of the genome, in git's trees
+        self._unmoved: dict[str, str | None] = {}
         self._unwritten: list[Note] = []
-        self._noted_at = 0.0
+        self._ends = False
+        self._at = self._noted_at = 0.0  # of the last event, and of the last notes that were written
 
     @classmethod
     def open(cls, task: Path, run: str, home: Path, genome: Path | None = None) -> Self:
@@ -89,19 +91,22 @@ class Branches:
         return self._git.commit([(self.path, self._mode, genome.encode())], parents, message, at)
 
     def follow(self, event: Event, population: Population) -> None:
-        """Make git show `event`, which is recorded and was the last that `population` took in.
-
-        Refs move at once. Notes may wait for the next ones, and are all written when the run ends.
-        """
+        """Learn what git is to show of `event`, the last that `population` took in; `settle` makes it so."""
         marks = marks_after(event, population)
+        self._unmoved |= marks.refs
         self._unwritten += marks.notes
-        due = (
-            isinstance(event, Ended) or not 0 <= marks.at - self._noted_at < NOTES_EVERY_S
-        )  # or a clock put back
+        self._ends |= isinstance(event, Ended)
+        self._at = marks.at
+
+    def settle(self) -> None:
+        """Make git show all it has to. Notes may wait for the next ones, but not when the run has ended."""
+        # The second: unless a clock was put back.
+        due = self._ends or not 0 <= self._at - self._noted_at < NOTES_EVERY_S
         notes = tuple(self._unwritten) if due else ()
-        self.apply(Marks(marks.refs, notes, marks.at))
+        self.apply(Marks(self._unmoved, notes, self._at))
+        self._unmoved, self._ends = {}, False
         if notes:
-            self._unwritten, self._noted_at = [], marks.at
+            self._unwritten, self._noted_at = [], self._at
 
     def repair(self, entries: Iterable[Entry], population: Population) -> None:
         """Make git show what the whole journal says, whatever a crash kept from being shown."""

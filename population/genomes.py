@@ -20,7 +20,10 @@ class Genomes(Protocol):
         """Keep `genome` as made from `parents`, dated `at` (unix seconds), and name it."""
 
     def follow(self, event: Event, population: Population) -> None:
-        """Show `event`, which is recorded and was the last that `population` took in."""
+        """Learn what is to be shown of `event`, which is recorded; `population` took it in last."""
+
+    def settle(self) -> None:
+        """Show it."""
 
 
 class Shelf:
@@ -38,4 +41,7 @@ class Shelf:
         return name
 
     def follow(self, event: Event, population: Population) -> None:
+        pass
+
+    def settle(self) -> None:
         pass

@@ -52,6 +52,7 @@ from trainer.outcome import Progress
 from trainer.trial import Order
 
 POLL_S = 0.25  # how often the live view moves, and how soon Ctrl-C is heard
+_LEAST_S = 0.05
 EXPORT_EVERY_S = 5.0
 LOSSES = 3  # trials lost in a row before the machine is given up
 
@@ -118,6 +119,8 @@ class Search:
         self._mind_of = mind_of
         self._export = export
         self._exported = 0.0
+        self._judged = False  # since things were settled
+        self._poll_s = min(POLL_S, max(patience_s, _LEAST_S))
         self._foresaw, self._look_again_at = 0, 0.0  # entries of the journal; by the monotonic clock
         self._begun = clock.monotonic()
         for lineage in self.population.living:
@@ -139,23 +142,36 @@ class Search:
                     self.ask(lineage)
             decision = decide(self.population, self.rules, self.facts())
             if decision is None:
+                self.settle()
                 self.look_ahead()
-                self.take(self.backend.wait(POLL_S))
+                self.take(self.backend.wait(self._poll_s))
                 continue
             self.record(decision)
             if isinstance(decision, Assigned):
                 self.launch(decision)
+        self.settle()
 
     def record(self, event: Event) -> None:
         """Write an event down, then act on it: fold it, move the branches, tell whoever watches."""
         check(self.population, event)
         apply(self.population, self.journal.append(event, self.clock.time()))
-        self.genomes.follow(event, self.population)
         if isinstance(event, Founded):
             self.backend.enrol(event.lineage, self._mind_of(event.lineage, event.brief, event.proposer))
+        self.genomes.follow(event, self.population)
+        self._judged |= isinstance(event, Judged)
+        if not self.backend.overlaps:
+            self.settle()
         self.view.tell(event, self.population)
-        if isinstance(event, Judged) and self.clock.monotonic() - self._exported > EXPORT_EVERY_S:
+
+    def settle(self) -> None:
+        """Have git and the files that people open say what the journal does.
+
+        At once where a training on the same processor would feel it, else when the next trial has begun.
+        """
+        self.genomes.settle()
+        if self._judged and self.clock.monotonic() - self._exported > EXPORT_EVERY_S:
             self.export()
+        self._judged = False
 
     def ask(self, name: str) -> None:
         """Ask a lineage's mind for a candidate; the answer comes as a message."""
@@ -293,4 +309,5 @@ class Search:
         for trial in [*self.population.running]:
             self.record(Lost(trial, "stopped by hand"))
         self.record(Ended("stopped by hand"))
+        self.settle()
         self.backend.close()

@@ -362,7 +362,7 @@ def test_after_a_crash_anywhere_a_repair_shows_what_would_have_been_shown(
         population = Population()
         for entry in history[:stop]:
             apply(population, entry)
-            branches.follow(entry.event, population)
+            branches.follow(entry.event, population), branches.settle()
         for _ in range(2):
             branches.repair(history, replay(history))
     assert shown(repository, whole.run) == shown(repository, crashed.run)
@@ -407,7 +407,7 @@ def followed(repository: Path, *events: Event) -> list[str]:
     population = Population()
     for entry in told_of("demo", entries, commits):
         apply(population, entry)
-        branches.follow(entry.event, population)
+        branches.follow(entry.event, population), branches.settle()
     return commits
 
 

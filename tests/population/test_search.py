@@ -534,7 +534,7 @@ def _under_way(entries: Iterable[Entry]) -> Iterator[int]:
 
 
 class Overlapping(Inline):
-    """Machines on which the next trial starts up beside the one that trains; they note whether it was told."""
+    """Machines on which the next trial starts up beside another; they note whether it was told."""
 
     overlaps = True
 
