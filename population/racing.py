@@ -22,15 +22,15 @@ from msgspec import Struct
 from population.state import Population, Trial
 from trainer.curve import PARTS, Curve, recent
 
-RISK: Final = 0.01  # probability of stopping what would have been a gain
+RISK: Final = 0.05  # probability of a gain at which a trial is stopped; most that are stopped have far less
 FIRST, LAST = 3, 17  # parts after which a trial may be stopped: at 20% of the budget, at 90%
-UNLIKE: Final = 3.0  # times the gap it takes where the two may have different schedules
+UNLIKE: Final = 2.0  # times the gap it takes where the two may have different schedules
 _MEMORY: Final = 200  # latest trials that are learned from
-_QUANTILE: Final = 2.3263  # of the normal distribution, at RISK
+_QUANTILE: Final = 1.6449  # of the normal distribution, at RISK
 
 # What recorded trainings say before a run has any: see benchmarks/racing.py.
 _SLOPE, _SLOPE_SD = 1.0, 0.3
-_NOISE_FIRST, _NOISE_LAST = 0.028, 0.021  # relative noise after the first and the last part
+_NOISE_FIRST, _NOISE_LAST = 0.028, 0.018  # relative noise after the first and the last part
 _WORTH: Final = 10.0  # trials that this counts for
 
 

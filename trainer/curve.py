@@ -37,8 +37,8 @@ class Curving:
 def behind(curve: Curve, limits: Curve) -> tuple[float, float] | None:
     """The loss and the limit of the first part that went beyond it, where one did.
 
-    A limit is the highest mean of a part and the one before it; None, and a part that none is given for, has
-    no limit.
+    A limit is the highest that `recent` may be after a part; None, and a part that none is given for, has no
+    limit.
     """
     for part, limit in enumerate(limits[: len(curve)]):
         loss = recent(curve, part)
@@ -48,9 +48,13 @@ def behind(curve: Curve, limits: Curve) -> tuple[float, float] | None:
 
 
 def recent(curve: Curve, part: int) -> float | None:
-    """The mean loss of a part and the one before it; None where either is unknown."""
-    before, now = curve[part - 1] if part else None, curve[part]
-    return None if before is None or now is None else (before + now) / 2
+    """The mean loss of the latest quarter of what was trained by the end of a part, two parts at least.
+
+    Batches differ by more than genomes do, and the loss falls ever more slowly. None where it is unknown.
+    """
+    latest = curve[max(part + 1 - max(2, (part + 1) // 4), 0) : part + 1]
+    known = [loss for loss in latest if loss is not None]
+    return sum(known) / len(known) if part and len(known) == len(latest) else None
 
 
 def _mean(losses: Sequence[float]) -> float | None:

@@ -12,7 +12,7 @@ from population.schedules import same_schedules
 from population.state import Population, Trial
 from tests.population.histories import candidate
 from tests.population.measured import Run
-from trainer.curve import PARTS, Curve, behind
+from trainer.curve import PARTS, Curve, behind, recent
 
 FALLING: Curve = tuple(round(6 - 0.15 * part, 5) for part in range(PARTS))
 
@@ -61,7 +61,7 @@ def test_on_another_schedule_only_a_larger_gap_counts(run: Raced) -> None:
     trial = run.begins()
     same, other = (limits(run.population, trial, alike) for alike in (True, False))
     for part in range(FIRST, LAST + 1):
-        parent = sum(FALLING[part - 1 : part + 1]) / 2  # type: ignore[arg-type]
+        parent = recent(FALLING, part) or 0.0
         assert (other[part] or 0) - parent == pytest.approx(UNLIKE * ((same[part] or 0) - parent), rel=1e-3)
 
 
