@@ -32,6 +32,7 @@ from trainer.feeding import feeding
 from trainer.hardware import detect, sizing
 from trainer.task import Task, open_task
 from trainer.trial import Order, run_trial
+from trainer.turn import at_once
 
 ROOT = Path(__file__).resolve().parents[1]
 BATCH = 16
@@ -87,7 +88,11 @@ def tokens_per_second(stream: Iterator[prepare.Batch], seconds: float) -> float:
 
 def fed_batches(task: Task, batch_size: int) -> Iterator[prepare.Batch]:
     """What a trial gets."""
-    with tempfile.TemporaryDirectory() as scratch, feeding(task, 0, Path(scratch)) as feeder:
+    with (
+        tempfile.TemporaryDirectory() as scratch,
+        at_once() as turn,
+        feeding(task, 0, Path(scratch), turn.doors[1]) as feeder,
+    ):
         source = prepare._Fed(*map(os.dup, feeder.inherited))
         while (rows := source.take(batch_size)) is not None:
             yield prepare._load(rows)

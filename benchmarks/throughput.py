@@ -44,11 +44,28 @@ def main(ray_trials: int = 100, inline_trials: int = 1000) -> None:
 
 def measure(home: Path, machines: Callable[[], Backend], trials: int) -> tuple[float, float]:
     """Wall time of a whole run with its machines, in seconds, and the expected score of its best genome."""
+    folder, settings = settings_of(home, trials)
+    runs.save(folder, settings)
+    with Path("/dev/null").open("w") as nowhere:
+        screen = console()
+        screen.file = nowhere
+        begun = time.monotonic()
+        with opened(folder, settings, machines, View(screen), write_exports) as search:
+            search.run()
+            search.export()
+    assert search.population.finished == trials
+    best = evidence.best(search.population)
+    assert best is not None
+    return time.monotonic() - begun, evidence.weigh(search.population).estimates[best].mean
+
+
+def settings_of(home: Path, trials: int) -> tuple[runs.RunFolder, runs.Settings]:
+    """A run on a copy of the ten-line task, in a repository of its own."""
     task = shutil.copytree(HILL, home / "hill")
     folder = runs.new_folder(home, "bench")
     branches = Branches.open(task, folder.name, folder.path)
     head = branches.head()
-    settings = runs.Settings(
+    return folder, runs.Settings(
         run=folder.name,
         created_at=time.time(),
         task=open_task(task, "cpu"),
@@ -62,18 +79,6 @@ def measure(home: Path, machines: Callable[[], Backend], trials: int) -> tuple[f
         head=head,
         baseline=branches.commit(branches.text(head), (head,), "Baseline", time.time()),
     )
-    runs.save(folder, settings)
-    with Path("/dev/null").open("w") as nowhere:
-        screen = console()
-        screen.file = nowhere
-        begun = time.monotonic()
-        with opened(folder, settings, machines, View(screen), write_exports) as search:
-            search.run()
-            search.export()
-    assert search.population.finished == trials
-    best = evidence.best(search.population)
-    assert best is not None
-    return time.monotonic() - begun, evidence.weigh(search.population).estimates[best].mean
 
 
 def inline() -> Backend:

@@ -53,7 +53,7 @@ from trainer.trial import Order
 
 POLL_S = 0.25  # how often the live view moves, and how soon Ctrl-C is heard
 _LEAST_S = 0.05
-EXPORT_EVERY_S = 5.0
+EXPORT_EVERY_S, EXPORT_RARELY = 5.0, 10.0  # or so many times as long as it takes, in a long run
 LOSSES = 3  # trials lost in a row before the machine is given up
 
 
@@ -118,7 +118,7 @@ class Search:
         self._briefs = {brief.name: brief.asked for brief in settings.briefs}
         self._mind_of = mind_of
         self._export = export
-        self._exported = 0.0
+        self._export_at = 0.0
         self._judged = False  # since things were settled
         self._poll_s = min(POLL_S, max(patience_s, _LEAST_S))
         self._foresaw, self._look_again_at = 0, 0.0  # entries of the journal; by the monotonic clock
@@ -169,7 +169,7 @@ class Search:
         At once where a training on the same processor would feel it, else when the next trial has begun.
         """
         self.genomes.settle()
-        if self._judged and self.clock.monotonic() - self._exported > EXPORT_EVERY_S:
+        if self._judged and self.clock.monotonic() > self._export_at:
             self.export()
         self._judged = False
 
@@ -297,8 +297,10 @@ class Search:
 
     def export(self) -> None:
         """Write what people open: tables, the best genome and its diff."""
+        began = self.clock.monotonic()
         self._export(self.population)
-        self._exported = self.clock.monotonic()
+        ended = self.clock.monotonic()
+        self._export_at = ended + max(EXPORT_EVERY_S, EXPORT_RARELY * (ended - began))
 
     def interrupt(self, signum: int, frame: FrameType | None) -> None:
         """First Ctrl-C: end after the trial under way. Second: at once. The loop looks at its next turn."""
