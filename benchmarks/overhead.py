@@ -3,8 +3,8 @@
     uv run python benchmarks/overhead.py [--trials 2000]
 
 A run in this process with real git, an fsynced journal, the live view and the exports, whose minds and trials
-take no time. Told for each quarter of the run: milliseconds of a trial, those of them in which it was decided,
-and the memory of the process at the end.
+take no time. Told for each quarter of the run: milliseconds of a trial, those in which it was decided, and
+the memory of the process at the end.
 """
 
 import sys
