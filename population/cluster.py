@@ -23,10 +23,11 @@ from pathlib import Path
 from typing import Any
 
 import psutil  # type: ignore[import-untyped]
+from msgspec.structs import replace
 
 from population import keeper
 from population.actors import Done, Thinker, Trainer
-from population.backend import Answered, Cut, Gone, Message
+from population.backend import Answered, Cut, Gone, Message, Trained
 from population.drafting import Answer
 from population.lineage import Mind
 from population.proposers import Request
@@ -182,7 +183,8 @@ class Cluster:
                 log_to_driver=False,
             )
         except (RayError, ConnectionError, RuntimeError, ValueError) as error:
-            raise BadInput(f"--address {address}: {_first_line(error)}") from error
+            mend = "have the same Python, Ray, RAY_AUTH_MODE and token on all machines"
+            raise BadInput(f"--address {address}: {_first_line(error)}; {mend}") from error
         self._home, self._daemons = _node(), _daemons_here()
         self._parcel = ray.put(parcel)
         _enough("GPU" if self._device == "cuda" else SLOT, self._gpus)
@@ -221,8 +223,8 @@ class Cluster:
 
     def _start_again(self) -> None:
         """Ray tells nobody that its own daemon died, and every call would be waited for without end."""
-        for call, (_, order) in self._training.items():
-            self._unheard.append(_last_word(call, lambda done: done.message, Cut(order.trial, _DIED)))
+        for call, (place, order) in self._training.items():
+            self._unheard.append(_last_word(call, partial(_at, place), Cut(order.trial, _DIED)))
         for call, lineage in self._thinking.items():
             self._unheard.append(_last_word(call, partial(Answered, lineage), Gone(lineage, _DIED)))
         self.close()
@@ -257,7 +259,7 @@ class Cluster:
             return Cut(order.trial, _first_line(error))
         if done.log is not None:
             Path(order.log).write_bytes(done.log)
-        return done.message
+        return _at(place, done)
 
     def _thought(self, call: "ray.ObjectRef[Any]") -> Message:
         lineage = self._thinking.pop(call)
@@ -277,6 +279,14 @@ class Cluster:
             told = {name: value for name, value in os.environ.items() if not name.startswith(_RAYS_OWN)}
         body = ray.remote(Thinker).options(num_cpus=0, **where)
         return body.remote(self._bodies[lineage], self._device, told)
+
+
+def _at(place: int, done: Done) -> Trained | Cut:
+    """With the number of the GPU, which its trainer does not know."""
+    if isinstance(done.message, Cut):
+        return done.message
+    trial, report = done.message.trial, done.message.report
+    return Trained(trial, replace(report, usage=replace(report.usage, gpu=place)))
 
 
 def _node() -> str:

@@ -149,6 +149,7 @@ def test_two_machines_train_at_once_and_what_they_printed_comes_back(
     done = [heard(cluster), heard(cluster)]
     assert {message.trial for message in done if isinstance(message, Trained)} == {1, 2}
     assert all(isinstance(m, Trained) and isinstance(m.report.outcome, Completed) for m in done)
+    assert {message.report.usage.gpu for message in done if isinstance(message, Trained)} == {0, 1}
     assert [(tmp_path / f"{trial}.log").read_text() for trial in (1, 2)] == ["this is 1\n", "this is 2\n"]
     sent = [*machines.folder.glob("*/cache/lineages/tasks/*/prepare.py")]
     assert len(sent) == 1  # the other machine is the run's own
