@@ -16,7 +16,7 @@ import polars as pl
 from benchmarks.arms import Kind, unit_of
 from benchmarks.intervals import Array, band, mean
 from benchmarks.play import Played
-from benchmarks.result import Result, read
+from benchmarks.result import Result, is_read, read
 
 Chart: TypeAlias = alt.LayerChart | alt.FacetChart
 
@@ -32,7 +32,7 @@ def draw(kind: Kind, results: Sequence[Result], folder: Path) -> None:
 
 def draw_all(folder: Path) -> None:
     """Write `gains.svg`, of every kind whose plays are in `folder`."""
-    results = [result for file in sorted(folder.glob("*.parquet")) for result in read(file)]
+    results = [result for file in sorted(folder.glob("*.parquet")) if is_read(file) for result in read(file)]
     if any(result.played.gain for result in results):
         _save(gains(results), folder / "gains.svg")
 

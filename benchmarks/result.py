@@ -30,6 +30,11 @@ def write(results: Sequence[Result], file: Path) -> None:
     table.write_parquet(file, compression_level=12)
 
 
+def is_read(file: Path) -> bool:
+    """Whether a parquet table is one of results."""
+    return pl.read_parquet_schema(file).keys() >= {"kind", "arm", "world"}
+
+
 def read(file: Path) -> list[Result]:
     rows = pl.read_parquet(file).iter_rows(named=True)
     return [Result(r.pop("kind"), r.pop("arm"), r.pop("world"), _played(r)) for r in rows]

@@ -54,7 +54,7 @@ from trainer.trial import Order
 POLL_S = 0.25  # how often the live view moves, and how soon Ctrl-C is heard
 _LEAST_S = 0.05
 EXPORT_EVERY_S, EXPORT_RARELY = 5.0, 10.0  # or so many times as long as it takes, in a long run
-LOSSES = 3  # trials lost in a row before the machine is given up
+LOSSES = 3  # trials lost in a row, on each GPU, before the machine is given up
 
 
 MindOf: TypeAlias = Callable[[str, str, str], Mind]  # of a lineage, by its name, brief and proposer
@@ -113,7 +113,7 @@ class Search:
         self.inbox = Inbox(folder.path)
         self.asked: dict[str, Asked] = {}  # by lineage
         self.interrupts = 0
-        self._warned = False
+        self._warned, self._slots = False, settings.gpus  # what was said last
         self._losses: Counter[int] = Counter()  # by candidate, since a trial last came to its end
         self._briefs = {brief.name: brief.asked for brief in settings.briefs}
         self._mind_of = mind_of
@@ -255,6 +255,9 @@ class Search:
         if self.interrupts and not self._warned:
             self._warned = True
             self.view.say("ending after the trial under way; Ctrl-C again ends at once and loses it")
+        if (slots := self.backend.slots()) != self._slots:
+            self._slots = slots
+            self.view.say(f"trials have {slots} of {self.settings.gpus} GPUs now")
         thinking = {name: asked.at for name, asked in self.asked.items()}
         self.view.show(self.population, self.backend.progress(), thinking)
 
@@ -283,7 +286,7 @@ class Search:
         """
         candidate = self.population.trials[trial].candidate.number
         self._losses[candidate] += 1
-        if len(self._losses) > LOSSES:
+        if len(self._losses) > LOSSES * self.settings.gpus:
             raise MachineFailed(f"{self._losses.total()} trials in a row were lost: {reason}")
         if self._losses[candidate] == 1:
             return Lost(trial, reason)
