@@ -140,8 +140,8 @@ class Cluster:
         for call in heard:
             trial = self._asked.pop(call)
             with suppress(ActorDiedError, ActorUnavailableError):  # `wait` will tell
-                if (progress := ray.get(call)) is not None:
-                    self._progress[trial] = progress
+                if (progress := ray.get(call)) is not None and trial in running:
+                    self._progress[trial] = replace(progress, gpu=running[trial])
         for trial in running.keys() - self._asked.values():
             self._asked[self._trainers[running[trial]].progress.remote()] = trial
         self._progress = {trial: self._progress[trial] for trial in running if trial in self._progress}

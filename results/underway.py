@@ -86,7 +86,8 @@ def _row(
     if progress is None:
         return number, name, cell(""), cell(""), cell(""), about
     left = cell(_left(progress, population.run.budget_s))
-    return number, name, cell(progress.phase), _bar(progress, bar, ink), left, about
+    where = cell(f"GPU {progress.gpu} {progress.phase}")
+    return number, name, where, _bar(progress, bar, ink), left, about
 
 
 def _trains(progress: Progress) -> bool:

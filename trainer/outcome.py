@@ -120,3 +120,4 @@ class Progress(Struct, frozen=True):
     fraction: float = 0.0  # of the budget
     loss: float | None = None
     steps: int = 0
+    gpu: int = 0  # which of several, counted from 0

@@ -118,9 +118,10 @@ def test_the_panel_shows_each_lineage_the_trial_and_the_budget() -> None:
 def test_several_trials_under_way_have_a_line_each_with_what_is_left_of_them() -> None:
     story = Story().begins("cedar", "moss", "birch")
     numbers = [story.runs(story.proposes(name, f"an idea of {name}")) for name in ("cedar", "moss", "birch")]
-    phases = TRAINING, Progress("startup", 3.0, 60.0)
+    phases = TRAINING, Progress("startup", 3.0, 60.0, gpu=1)
     lines = drawn(story, phases=dict(zip(numbers, phases, strict=False)))[-4:-1]
-    assert [line.split()[:3] for line in lines[:2]] == [["2", "cedar", "training"], ["3", "moss", "startup"]]
+    firsts = [" ".join(line.split()[:5]) for line in lines[:2]]
+    assert firsts == ["2 cedar GPU 0 training", "3 moss GPU 1 startup"]
     assert "6 s left" in lines[0] and "57 s at most" in lines[1]
     assert all(
         f"an idea of {name}" in line for name, line in zip(("cedar", "moss", "birch"), lines, strict=True)

@@ -15,7 +15,9 @@ from tests.waiting import until
 from trainer.outcome import Completed, Crashed, Progress, Report
 from trainer.slot import Slot
 from trainer.task import Task, open_task
+from trainer.training import Training
 from trainer.trial import Order, run_trial
+from trainer.turn import Turn
 from trainer.warm.harness import Warm
 
 PACED = Path(__file__).resolve().parents[2] / "benchmarks" / "tasks" / "paced"
@@ -151,3 +153,18 @@ def test_nothing_is_started_ahead_where_the_harness_has_no_clock_to_hold(
     slot.ahead(order(unfed, tmp_path, 1))
     time.sleep(0.5)
     assert not (tmp_path / "1.log").exists()
+
+
+def test_who_has_memory_on_the_card_before_its_turn_is_ended(task: Task, tmp_path: Path) -> None:
+    on_card = replace(task, device="cuda")
+    with Turn() as turn:
+        training = Training(on_card, lambda progress: None, tmp_path, None, turn)
+        training.pulse(0.0)
+        assert training.left_s() > 0
+        training.pulse(1.0)
+        assert training.left_s() == 0
+    with Turn() as turn:
+        training = Training(on_card, lambda progress: None, tmp_path, None, turn)
+        turn.give_gpu()
+        training.pulse(1.0)
+        assert training.left_s() > 0
