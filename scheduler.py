@@ -17,7 +17,7 @@ from typing import Annotated
 from cyclopts import App, CycloptsError, Parameter
 
 from population import evidence, genome, runs, submission
-from population.beginning import ROOT, RUNS, USUAL, Asked, begun, checked, checks, devices, resumed
+from population.beginning import ROOT, RUNS, USUAL, Asked, begun, checked, checks, devices, resumed, walled
 from population.branches import Branches
 from population.inbox import Inbox
 from population.journal import folded, read
@@ -232,7 +232,7 @@ def go(folder: runs.RunFolder, settings: runs.Settings, address: str | None = No
     with opened(
         folder,
         settings,
-        partial(Cluster, settings.task.device, settings.gpus, address, settings.task),
+        partial(Cluster, settings.task.device, settings.gpus, address, settings.task, walled(settings)),
         view,
         write_exports,
         mind_of=lambda lineage, brief, proposer: mind(lineage, proposer, settings, folder, preflight),

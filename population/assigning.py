@@ -25,8 +25,8 @@ def first(population: Population, candidate: int, reason: str) -> Assigned:
 
 def again(population: Population, candidate: int, reason: str) -> Assigned:
     """Measure a candidate again, with the next seed that it was not given yet."""
-    taken = len(population.turns.get(candidate, ()))
-    return Assigned(len(population.trials) + 1, candidate, FIRST_SEED + taken, reason)
+    taken = max((trial.seed for trial in population.turns.get(candidate, ())), default=FIRST_SEED - 1)
+    return Assigned(len(population.trials) + 1, candidate, taken + 1, reason)
 
 
 def soonest(population: Population, rules: Rules, facts: Facts) -> list[Lineage]:

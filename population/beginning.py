@@ -195,6 +195,12 @@ def affordable(asked: Asked) -> None:
         )
 
 
+def walled(settings: runs.Settings) -> bool:
+    """Whether trials may run only where the sandbox holds, since strangers write their genomes."""
+    strangers = any(reads(proposer) or proposer == SUBMIT for proposer in settings.proposers)
+    return strangers and settings.sandbox != "off"
+
+
 def confinable(settings: runs.Settings) -> None:
     """Raise BadInput where strangers' code would run without walls and nobody said aloud that it may."""
     if settings.sandbox == "off":
@@ -203,8 +209,7 @@ def confinable(settings: runs.Settings) -> None:
     proven = proof()
     for line in proven.lines():
         print(line, file=sys.stderr)
-    strangers = any(reads(proposer) or proposer == SUBMIT for proposer in settings.proposers)
-    if strangers and not proven.holds:
+    if walled(settings) and not proven.holds:
         raise BadInput(
             "the sandbox does not hold on this machine, and models and agents write code that nobody has "
             "read; mend that, or say --sandbox off"

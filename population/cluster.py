@@ -65,14 +65,22 @@ class Cluster:
     """Ray: starts or joins it, keeps the actors, turns finished calls into messages."""
 
     def __init__(
-        self, device: str = "cpu", gpus: int = 1, address: str | None = None, task: Task | None = None
+        self,
+        device: str = "cpu",
+        gpus: int = 1,
+        address: str | None = None,
+        task: Task | None = None,
+        walled: bool = True,
     ) -> None:
         """`device` is where trials compute, on so many at once; the cluster at `address` is sent the `task`.
+
+        Its machines must be able to confine a trial if that has to be `walled`.
 
         Raises BadInput for a cluster that cannot be joined, or does not have what is asked for.
         """
         self.overlaps = device != "cpu"
         self._device, self._gpus, self._address, self._task = device, gpus, address, task
+        self._walled = walled
         self._bodies: dict[str, Mind] = {}
         self._minds: dict[str, Any] = {}
         self._trainers: dict[int, Any] = {}
@@ -139,7 +147,7 @@ class Cluster:
         )
         for call in heard:
             trial = self._asked.pop(call)
-            with suppress(ActorDiedError, ActorUnavailableError):  # `wait` will tell
+            with suppress(RayError):  # `wait` will tell
                 if (progress := ray.get(call)) is not None and trial in running:
                     self._progress[trial] = replace(progress, gpu=running[trial])
         for trial in running.keys() - self._asked.values():
@@ -174,7 +182,7 @@ class Cluster:
 
     def _join(self, address: str) -> None:
         assert self._task is not None, "other machines have to be told of the task"
-        parcel = packed(self._task)
+        parcel = packed(self._task, self._walled)
         try:
             ray.init(
                 address=address,
@@ -238,7 +246,7 @@ class Cluster:
         place = self._settling.pop(call)
         try:
             _result(call)
-        except (ActorDiedError, ActorUnavailableError):
+        except RayError:
             ray.kill(self._trainers[place])
             self._man(place)
         except (BadInput, OSError) as error:
@@ -248,7 +256,7 @@ class Cluster:
         place, order = self._training.pop(call)
         try:
             done: Done = _result(call)
-        except (ActorDiedError, ActorUnavailableError) as error:
+        except RayError as error:
             ray.kill(self._trainers[place])  # out of reach is not dead: two must not share the GPU
             self._man(place)
             return Cut(order.trial, _first_line(error))
@@ -265,7 +273,7 @@ class Cluster:
         lineage = self._thinking.pop(call)
         try:
             answer: Answer = _result(call)
-        except (ActorDiedError, ActorUnavailableError) as error:
+        except RayError as error:
             ray.kill(self._minds[lineage])
             self._minds[lineage] = self._new_mind(lineage)
             return Gone(lineage, _first_line(error))

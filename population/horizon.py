@@ -19,8 +19,13 @@ def trials_left(population: Population, rules: Rules, facts: Facts) -> float:
         left = float(rules.trials - population.finished - running)
     if rules.hours is not None:
         rounds = (rules.hours * 3600 - facts.elapsed_s) // _trial_s(population)
-        left = min(left, rules.gpus * rounds - running)
+        left = min(left, slots(rules, facts) * rounds - running)
     return min(left, _affordable(population, rules))
+
+
+def slots(rules: Rules, facts: Facts) -> int:
+    """How many trials can be under way now."""
+    return rules.gpus if facts.slots is None else min(rules.gpus, facts.slots)
 
 
 def asked(population: Population) -> list[Lineage]:

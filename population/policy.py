@@ -18,7 +18,7 @@ another (see promise, crossing, finals and turnover). Better is lower.
 from typing import TypeAlias, assert_never
 
 from population.assigning import DRY, FIRST_SEED, dry, first, soonest
-from population.horizon import spent, trials_left
+from population.horizon import slots, spent, trials_left
 from population.promising.finals import due
 from population.promising.promise import Step, promised
 from population.promising.sharing import sharing
@@ -43,11 +43,10 @@ def decide(population: Population, rules: Rules, facts: Facts) -> Decision | Non
         return None
     if rules.policy == "promise" and (step := sharing(population)):
         return step
-    slots = rules.gpus if facts.slots is None else min(rules.gpus, facts.slots)
-    if len(population.running) >= slots:
-        return None
     if reason := _over(population, rules, facts):
         return None if population.running else Ended(reason)
+    if len(population.running) >= slots(rules, facts):
+        return None
     return _next(population, rules, facts)
 
 

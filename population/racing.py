@@ -25,6 +25,7 @@ from trainer.curve import PARTS, Curve, recent
 RISK: Final = 0.05  # probability of a gain at which a trial is stopped; most that are stopped have far less
 FIRST, LAST = 3, 17  # parts after which a trial may be stopped: at 20% of the budget, at 90%
 UNLIKE: Final = 2.0  # times the gap it takes where the two may have different schedules
+_FAR: Final = 0.3  # a gap that is further than this from the gain is of another kind of loss
 _MEMORY: Final = 200  # latest trials that are learned from
 _QUANTILE: Final = 1.6449  # of the normal distribution, at RISK
 
@@ -71,7 +72,8 @@ def reference(population: Population, commit: str) -> Curve:
 
 def tolerated(part: int, pairs: Sequence[Pair]) -> float | None:
     """The gap to the parent after a part from which a gain is less likely than RISK, if there is one."""
-    known = [(gap, pair.gain) for pair in pairs if (gap := pair.gaps[part]) is not None]
+    told = ((pair.gaps[part], pair.gain) for pair in pairs)
+    known = [(gap, gain) for gap, gain in told if gap is not None and abs(gap - gain) < _FAR]
     noise = _NOISE_FIRST + (_NOISE_LAST - _NOISE_FIRST) * (part - FIRST) / (LAST - FIRST)
     precision = (noise / _SLOPE_SD) ** 2
     xx, xy = (sum(x * x for x, _ in known), sum(x * y for x, y in known))

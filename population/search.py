@@ -54,7 +54,7 @@ from trainer.trial import Order
 POLL_S = 0.25  # how often the live view moves, and how soon Ctrl-C is heard
 _LEAST_S = 0.05
 EXPORT_EVERY_S, EXPORT_RARELY = 5.0, 10.0  # or so many times as long as it takes, in a long run
-LOSSES = 3  # trials lost in a row, on each GPU, before the machine is given up
+LOSSES = 6  # trials lost in a row, on each GPU, before the machine is given up
 
 
 MindOf: TypeAlias = Callable[[str, str, str], Mind]  # of a lineage, by its name, brief and proposer
@@ -114,7 +114,8 @@ class Search:
         self.asked: dict[str, Asked] = {}  # by lineage
         self.interrupts = 0
         self._warned, self._slots = False, settings.gpus  # what was said last
-        self._losses: Counter[int] = Counter()  # by candidate, since a trial last came to its end
+        self._losses: Counter[int] = Counter()  # by candidate
+        self._in_a_row = 0  # trials lost since one last came to its end
         self._briefs = {brief.name: brief.asked for brief in settings.briefs}
         self._mind_of = mind_of
         self._export = export
@@ -243,7 +244,7 @@ class Search:
             case Answered(lineage, answer):
                 self.record(self.proposed(lineage, self.asked.pop(lineage), answer))
             case Trained(trial, done):
-                self._losses.clear()
+                self._in_a_row = 0
                 self.record(Finished(trial, done.outcome, done.usage))
             case Cut(trial, reason):
                 self.record(self.lost(trial, reason))
@@ -286,8 +287,9 @@ class Search:
         """
         candidate = self.population.trials[trial].candidate.number
         self._losses[candidate] += 1
-        if len(self._losses) > LOSSES * self.settings.gpus:
-            raise MachineFailed(f"{self._losses.total()} trials in a row were lost: {reason}")
+        self._in_a_row += 1
+        if self._in_a_row > LOSSES * self.settings.gpus:
+            raise MachineFailed(f"{self._in_a_row} trials in a row were lost: {reason}")
         if self._losses[candidate] == 1:
             return Lost(trial, reason)
         return Finished(trial, Crashed(f"lost with its trainer twice: {reason}"), Usage(self.clock.time()))

@@ -24,6 +24,7 @@ from msgspec.structs import replace
 
 from trainer.errors import BadInput
 from trainer.hardware import first_card
+from trainer.proof import proof
 from trainer.task import Task, genome_path, open_task
 from trainer.trial import Order, clear_scratch
 
@@ -49,6 +50,7 @@ class Parcel(Struct, frozen=True):
     task: Task
     files: dict[str, bytes]  # by their paths in the task's folder
     ground: Ground  # on which the run began
+    walled: bool  # whether it may run only where the sandbox holds
 
 
 class Abroad(Struct, frozen=True):
@@ -78,8 +80,11 @@ def ground(device: str) -> Ground:
     return Ground(platform.python_version(), version("torch"), card.name if card else "", cores)
 
 
-def packed(task: Task) -> Parcel:
-    """A task, ready to be sent. Raises BadInput if its folder is too large for that."""
+def packed(task: Task, walled: bool) -> Parcel:
+    """A task, ready to be sent. Raises BadInput if its folder is too large for that.
+
+    `walled` says that its genomes are strangers', for whom the sandbox has to hold.
+    """
     folder, size = Path(task.folder), 0
     files = {"prepare.py": task.prepare.encode()}  # the pinned text, whatever became of the file
     for name, path in _sent(folder, _makes_data(task)).items():
@@ -90,7 +95,7 @@ def packed(task: Task) -> Parcel:
                 "its data/, and have prepare.py make that there and say by ready() whether it has"
             )
         files.setdefault(name, path.read_bytes())
-    return Parcel(task, files, ground(task.device))
+    return Parcel(task, files, ground(task.device), walled)
 
 
 def settled(parcel: Parcel, cache: Path) -> Abroad:
@@ -98,6 +103,10 @@ def settled(parcel: Parcel, cache: Path) -> Abroad:
     here = ground(parcel.task.device)
     if here != parcel.ground:
         raise BadInput(f"{socket.gethostname()} has {_told(here)}; the run began on {_told(parcel.ground)}")
+    if parcel.walled and not (proven := proof()).holds:
+        raise BadInput(
+            f"{socket.gethostname()}: the sandbox does not hold there: {'; '.join(proven.lines())}"
+        )
     folder = cache / _digest(parcel)
     folder.mkdir(parents=True, exist_ok=True)
     with FileLock(folder.with_suffix(".lock")):  # several trainers come at once

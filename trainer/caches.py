@@ -19,6 +19,7 @@ import json
 import os
 import shutil
 import stat
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -55,13 +56,16 @@ def keep(folder: Path, base: Path) -> bool:
     size = sum(path.lstat().st_size for path in files)
     if base.exists() or not files or len(files) > MOST_FILES or size > MOST_MB * 2**20:
         return False
-    partial = base.with_name(f".{base.name}.partial")
-    shutil.rmtree(partial, ignore_errors=True)
+    partial = Path(tempfile.mkdtemp(prefix=f".{base.name}-", dir=base.parent))
     for path in files:
         target = partial / path.relative_to(folder)
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(path, target, follow_symlinks=False)
-    partial.rename(base)
+    try:
+        partial.rename(base)
+    except OSError:  # another trial was first
+        shutil.rmtree(partial)
+        return False
     return True
 
 

@@ -94,7 +94,7 @@ class _Waiting:
     def left_s(self) -> float:
         return self._limit_s - self._elapsed_s()
 
-    def pulse(self, memory_mb: float) -> None:
+    def pulse(self, memory_mb: float, processor_s: float) -> None:
         self._pulse(self._elapsed_s())
 
     def _elapsed_s(self) -> float:

@@ -99,6 +99,16 @@ def is_fed(task: Task) -> bool:
     return any(isinstance(node, ast.FunctionDef) and node.name == "feed" for node in tree.body)
 
 
+def waits(genome: str) -> bool:
+    """Whether a genome calls `prepare.turn()`, and so can be started up before it is its turn."""
+    try:
+        tree = ast.parse(genome)
+    except (SyntaxError, ValueError, RecursionError):
+        return False
+    calls = (node.func for node in ast.walk(tree) if isinstance(node, ast.Call))
+    return any(ast.unparse(called) == "prepare.turn" for called in calls if isinstance(called, ast.Attribute))
+
+
 def open_to_training(task: Task) -> list[Path]:
     """What a training may read of the task's folder: its data/ or, if that is fed, what OPEN names."""
     folder = Path(task.folder)

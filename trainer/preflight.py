@@ -141,7 +141,7 @@ class Heard:
             return 0.0
         return self._began + self._limits_s[bool(self.phase)] - time.monotonic()
 
-    def pulse(self, memory_mb: float) -> None:
+    def pulse(self, memory_mb: float, processor_s: float) -> None:
         pass
 
 

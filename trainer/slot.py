@@ -1,22 +1,25 @@
 """One GPU's slot: one trial has it, and the one that is likely to come next starts up meanwhile.
 
 Only the clock of one runs at a time, and no clock runs beside an exam. When a training is over and its exam
-begins, the next trial may start up on the GPU as well, if both fit.
+begins, the next trial may start up on the GPU as well, if both seem to fit. What fails while the GPU was
+shared is done again alone: the failure may have been the other one's.
 """
 
+import os
+import secrets
 import threading
-from collections.abc import Callable
 from concurrent.futures import Executor, ThreadPoolExecutor
+from pathlib import Path
 from typing import Final, Protocol
 
 from msgspec.structs import replace
 
-from trainer.feeding import is_fed
-from trainer.outcome import Progress, Report
+from trainer.feeding import is_fed, waits
+from trainer.outcome import Completed, Progress, Report
+from trainer.training import Watch
 from trainer.trial import Order
 from trainer.turn import Turn
 
-Watch = Callable[[Progress], None]
 BOTH: Final = 1.4  # of what a training took of the card, room for its exam and for the next trial's start-up
 
 
@@ -29,33 +32,51 @@ class Run(Protocol):
 class Begun:
     """A trial that has begun, in a thread of its own, and waits for its turn."""
 
-    def __init__(
-        self, run: Run, order: Order, threads: Executor, trained: Callable[["Begun", float], None]
-    ) -> None:
+    def __init__(self, run: Run, order: Order, threads: Executor, slot: "Slot") -> None:
         self.order = order
         self.watch: Watch = _nobody
-        self.turn = Turn(lambda peak_memory_mb: trained(self, peak_memory_mb))
-        self._report = threads.submit(run, order, lambda progress: self.watch(progress), turn=self.turn)
+        self.turn = Turn(lambda peak_memory_mb: slot.trained(self, peak_memory_mb), slot.alone)
+        # Of another name than its log has, which may come to be another trial's.
+        self._log = Path(order.scratch) / f"{order.trial}-{secrets.token_hex(4)}.log"
+        told = replace(order, log=str(self._log))
+        self._report = threads.submit(run, told, lambda progress: self.watch(progress), turn=self.turn)
+
+    def start(self, order: Order, watch: Watch) -> None:
+        """Let it have its turn, as this order says; what it prints is in the order's log from now on."""
+        self.watch = watch
+        log = Path(order.log)
+        log.parent.mkdir(parents=True, exist_ok=True)
+        log.unlink(missing_ok=True)
+        self._log.parent.mkdir(parents=True, exist_ok=True)
+        self._log.touch()
+        os.link(self._log, log)
+        self.turn.start(order.limits)
 
     def report(self) -> Report:
         """What came of it, once it has ended; raises what running it raised."""
-        return self._report.result()
+        try:
+            return self._report.result()
+        finally:
+            self._log.unlink(missing_ok=True)
 
     def drop(self) -> None:
         """End it; it is gone when this returns."""
         self.turn.drop()
         self._report.exception()
+        self._log.unlink(missing_ok=True)
 
     @property
-    def dropped(self) -> bool:
-        return self.turn.dropped.is_set()
+    def spoiled(self) -> bool:
+        """Whether it is of no use any more: it was dropped, or the machine failed under it."""
+        failed = self._report.done() and self._report.exception() is not None
+        return failed or self.turn.dropped.is_set()
 
     def is_of(self, order: Order) -> bool:
         return replace(order, limits=()) == replace(self.order, limits=())
 
 
 class Slot:
-    """One GPU, of `card_mb`; None if that is no matter."""
+    """One GPU, of `card_mb`; None if that is unknown."""
 
     def __init__(self, run: Run, card_mb: float | None = None) -> None:
         self._run, self._card_mb = run, card_mb
@@ -68,10 +89,13 @@ class Slot:
     def ahead(self, order: Order) -> None:
         """Start up what is likely to be the next trial; what was started before for that is dropped.
 
-        A task whose data is not fed cannot be kept from training at once: nothing is done for it.
+        A task whose data is not fed cannot be kept from training at once, nor a genome that does not call
+        `prepare.turn()` from using the GPU: nothing is done for them.
         """
         with self._lock:
-            if not is_fed(order.task) or (self._next is not None and self._next.is_of(order)):
+            late = self._now is not None and self._now.order.trial >= order.trial
+            there = self._next is not None and self._next.is_of(order)
+            if late or there or not is_fed(order.task) or not waits(order.genome):
                 return
             self.close()
             self._next = self._begin(order)
@@ -83,13 +107,12 @@ class Slot:
         while True:
             with self._lock:
                 trial = self._now = self._taken(order)
-                trial.watch = watch
-                trial.turn.start(order.limits)
+                trial.start(order, watch)
             try:
                 report = trial.report()
             finally:
                 self._now, self._shares = None, False
-            if not trial.dropped:
+            if not trial.spoiled and not _starved(trial.turn, report):
                 return report
 
     def close(self) -> None:
@@ -99,25 +122,40 @@ class Slot:
             if found is not None:
                 found.drop()
 
+    def trained(self, trial: Begun, peak_memory_mb: float) -> None:
+        """A trial begins its exam."""
+        if trial is not self._now:
+            return  # it is being dropped, by somebody who waits for it and has the lock
+        with self._lock:
+            fits = self._card_mb is not None and 0 < BOTH * peak_memory_mb <= self._card_mb
+            self._shares = fits or (self._card_mb is None and trial.order.task.device == "cpu")
+            if self._shares and self._next is not None:
+                self._next.turn.give_gpu()
+
+    def alone(self) -> bool:
+        """Let the trial that has the GPU be alone on it; False if it was all along."""
+        with self._lock:
+            shared = self._shares and self._next is not None
+            self._shares = False
+            self.close()
+            return shared
+
     def _taken(self, order: Order) -> Begun:
         found = self._next
-        if found is not None and found.is_of(order) and not found.dropped:
+        if found is not None and found.is_of(order) and not found.spoiled:
             self._next = None
             return found
         self.close()
         return self._begin(order)
 
     def _begin(self, order: Order) -> Begun:
-        return Begun(self._run, order, self._threads, self._trained)
+        return Begun(self._run, order, self._threads, self)
 
-    def _trained(self, trial: Begun, peak_memory_mb: float) -> None:
-        """The trial that has the GPU begins its exam."""
-        if trial is not self._now:
-            return  # it is being dropped, by somebody who waits for it and has the lock
-        with self._lock:
-            self._shares = self._card_mb is None or BOTH * peak_memory_mb <= self._card_mb
-            if self._shares and self._next is not None:
-                self._next.turn.give_gpu()
+
+def _starved(turn: Turn, report: Report) -> bool:
+    """Whether a trial failed to start up, on a GPU that it shared for a while."""
+    shared = turn.gpu_at is not None and turn.clock_at is not None and turn.gpu_at < turn.clock_at - 0.1
+    return shared and not isinstance(report.outcome, Completed) and not report.usage.training_s
 
 
 def _nobody(progress: Progress) -> None:

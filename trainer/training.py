@@ -97,8 +97,9 @@ class Training:
         """Seconds since a submission had to be there; negative before that and without a clock."""
         return -1.0 if self._clock is None else self._elapsed_s() - self._task.budget_s - self._allowed_s
 
-    def pulse(self, memory_mb: float) -> None:
-        if self._turn.gpu_at is None and self._task.device == "cuda" and memory_mb > 0:
+    def pulse(self, memory_mb: float, processor_s: float) -> None:
+        on_gpu = self._task.device == "cuda" and memory_mb > 0
+        if self._turn.gpu_at is None and (on_gpu or processor_s > (self._task.startup_s or math.inf)):
             self._turn.drop()  # it does not wait for its turn
         if self._turn.clock_at is None:
             return
@@ -114,7 +115,7 @@ class Training:
         """What it used; its turn began at `started_at`. Must be asked while the feeder is still there."""
         if self._feeder is not None:
             self._clock = self._feeder.clock()
-        end = self._began + ended.wall_s
+        end = ended.at
         turn = end if self._turn.gpu_at is None else min(self._turn.gpu_at, end)
         clock = end if self._clock is None else max(self._clock, turn)
         return Usage(

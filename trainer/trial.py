@@ -75,7 +75,8 @@ def _run_trial(order: Order, watch: Watch, warm: Warm | None, turn: Turn) -> Rep
     log = Path(order.log).resolve()
     log.parent.mkdir(parents=True, exist_ok=True)
     log.write_bytes(b"")
-    folder = _fresh(scratch / str(order.trial))
+    scratch.mkdir(parents=True, exist_ok=True)
+    folder = Path(tempfile.mkdtemp(prefix=f"{order.trial}-", dir=scratch))
     start = _starting(order, scratch, log, warm)
     try:
         door = turn.doors[1]
@@ -86,12 +87,16 @@ def _run_trial(order: Order, watch: Watch, warm: Warm | None, turn: Turn) -> Rep
             usage = training.usage(started_at, ended)
         turn.trained(usage.peak_memory_mb)
         scratch.chmod(0o700)  # the candidate may have locked us out
-        if failure is None:
-            failure, exam_s = examine(order, scratch, folder / "submission", log, watch, start=start)
+        if failure is None and turn.wait():  # it may have left a submission before its turn
+            failure, exam_s = _examined(order, scratch, folder / "submission", log, watch, turn, start)
             usage = msgspec.structs.replace(usage, exam_s=exam_s)
+        if failure is None:
+            failure = Crashed("it was ended before its turn")
+        if order.own and isinstance(failure, Completed):
+            caches.keep(folder, scratch / COMPILED)
     finally:
         _remove(folder)
-    wall_s = time.monotonic() - (turn.gpu_at or turn.began)
+    wall_s = time.monotonic() - turn.gpu_at if turn.gpu_at else 0.0
     return Report(failure, msgspec.structs.replace(usage, wall_s=wall_s))
 
 
@@ -161,9 +166,18 @@ def _train(
             return ended, Crashed("left no submission", tail)
         if late_s := training.late_s():
             return ended, Refused(f"the submission came {late_s:.1f} s after the budget ended")
-        if order.own:
-            caches.keep(folder, folder.parent / COMPILED)
     return ended, None
+
+
+def _examined(
+    order: Order, scratch: Path, submission: Path, log: Path, watch: Watch, turn: Turn, start: Start
+) -> tuple[Outcome, float]:
+    """The outcome of the exam, held again if it failed and a trial was beside it; and its seconds."""
+    outcome, exam_s = examine(order, scratch, submission, log, watch, start=start)
+    if isinstance(outcome, Completed) or not turn.alone():
+        return outcome, exam_s
+    outcome, again_s = examine(order, scratch, submission, log, watch, start=start)
+    return outcome, exam_s + again_s
 
 
 def examine(
@@ -222,12 +236,6 @@ def _anything_in(submission: Path) -> bool:
         return any(submission.iterdir())
     except OSError:  # the candidate removed it, replaced it or locked us out
         return False
-
-
-def _fresh(folder: Path) -> Path:
-    _remove(folder)
-    folder.mkdir(parents=True)
-    return folder
 
 
 def _remove(folder: Path) -> None:

@@ -4,9 +4,10 @@ A trial that is likely to come next is started up while another one trains. It w
 calls `prepare.turn()`, until the GPU is its own, and at its first batch, until its clock may start. Both are
 doors: whoever waits reads from one end of a socket and hears when the harness closes the other.
 
-Not guaranteed: that a genome calls `turn()` before it uses the GPU. One that is seen to have memory there is
-ended, and started anew when it is its turn; what it takes meanwhile, for a fraction of a second, the training
-beside it lacks.
+Not guaranteed: that a genome that calls `turn()` does so before it uses the GPU. One that is seen to have
+memory there is ended, and started anew when it is its turn; what it takes meanwhile, for a fraction of a
+second, the training beside it lacks. In a container, where the driver does not know our processes, it is not
+seen.
 """
 
 import socket
@@ -22,14 +23,22 @@ from trainer.curve import Curve
 class Turn:
     """The turn of one trial. `with` closes what it holds open; what came of it can still be asked."""
 
-    def __init__(self, trained: Callable[[float], None] = lambda peak_memory_mb: None) -> None:
-        """`trained` is called when the training is over and its exam is to begin."""
+    def __init__(
+        self,
+        trained: Callable[[float], None] = lambda peak_memory_mb: None,
+        alone: Callable[[], bool] = lambda: False,
+    ) -> None:
+        """`trained` is called when the training is over and its exam is to begin.
+
+        `alone` is called when that fails: it says whether another trial was beside it, which is gone then.
+        """
         self.began = time.monotonic()
         self.gpu_at: float | None = None  # time.monotonic() at which it was given the GPU
         self.clock_at: float | None = None  # and at which its clock might have started
         self.limits: Curve = ()  # of the loss, beyond which it is stopped (trainer.curve.behind)
         self.dropped = threading.Event()  # it will not have its turn
-        self.trained = trained
+        self.trained, self.alone = trained, alone
+        self._come = threading.Event()
         self._lock = threading.Lock()
         self._gpu, self._clock = socket.socketpair(), socket.socketpair()
 
@@ -57,10 +66,17 @@ class Turn:
             if self.clock_at is None:
                 self.clock_at = time.monotonic()
                 self._clock[1].close()
+                self._come.set()
 
     def drop(self) -> None:
         """End it as soon as may be, wherever it stands."""
         self.dropped.set()
+        self._come.set()
+
+    def wait(self) -> bool:
+        """Wait until it has come; False if it will not."""
+        self._come.wait()
+        return not self.dropped.is_set()
 
     def __enter__(self) -> Self:
         return self

@@ -45,8 +45,8 @@ class Overseer(Protocol):
     def left_s(self) -> float:
         """Seconds the process may go on; it is killed when there are none."""
 
-    def pulse(self, memory_mb: float) -> None:
-        """Called a few times a second, with the most memory that it was seen to use on its device."""
+    def pulse(self, memory_mb: float, processor_s: float) -> None:
+        """Called a few times a second, with what it was seen to use: memory on its device, processor time."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +61,7 @@ class Exit:
     wall_s: float
     peak_memory_mb: float  # of the command and its descendants together, shared pages counted for each
     excess: str = ""
+    at: float = 0.0  # time.monotonic() at which it was over
 
 
 def run(
@@ -104,7 +105,8 @@ def run(
             process.wait()
         for pipe, take in ((printed, log.write), (heard, lines.write)):
             _drain(pipe, take)
-    return Exit(process.wait(), overdue, time.monotonic() - began, family.peak_mb, bounds.excess)
+    ended = time.monotonic()
+    return Exit(process.wait(), overdue, ended - began, family.peak_mb, bounds.excess, ended)
 
 
 def _pipe(stack: contextlib.ExitStack) -> tuple[int, int]:
@@ -196,7 +198,7 @@ class _Bounds:
             self.excess = f"it started more than {MOST_PROCESSES} processes"
         if self._family.threads > MOST_THREADS:
             self.excess = f"it started more than {MOST_THREADS} threads"
-        self._overseer.pulse(self._family.peak_mb)
+        self._overseer.pulse(self._family.peak_mb, self._family.processor_s)
 
 
 class _Family:
@@ -208,6 +210,7 @@ class _Family:
         self._memory_mb = memory_mb
         self.peak_mb = 0.0
         self.size = self.threads = 0
+        self.processor_s = 0.0
 
     def look(self) -> None:
         with contextlib.suppress(psutil.Error):
@@ -217,6 +220,8 @@ class _Family:
             numbers = [member.pid for member in alive[1:]]
             self.threads = sum(_kernel_says(pid, THREADS) for pid in numbers)
             self.peak_mb = max(self.peak_mb, self._memory_mb(numbers))
+            times = [member.cpu_times() for member in alive]
+            self.processor_s = sum(time.user + time.system for time in times)
 
     def kill(self) -> None:
         """Must come before the root is reaped: until then its number, and its group's, is nobody else's."""

@@ -30,6 +30,7 @@ def turnover(population: Population, slots: int, pairs: tuple[Pair, ...]) -> Pru
         if (
             best is not None
             and line is not away
+            and not any(population.trials[n].candidate.lineage == line.name for n in population.running)
             and values[line.name] < _BEHIND * values[best.name]
             and _next(population, pairs, values)[0] != (line.brief, line.proposer)
         ):

@@ -134,7 +134,7 @@ class _Clock:
     def left_s(self) -> float:
         return self._until - time.monotonic()
 
-    def pulse(self, memory_mb: float) -> None:
+    def pulse(self, memory_mb: float, processor_s: float) -> None:
         pass
 
 

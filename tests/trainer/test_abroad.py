@@ -37,7 +37,7 @@ def task(tmp_path: Path) -> Task:
 
 
 def test_what_a_task_makes_is_not_sent_but_made_again_once(task: Task, tmp_path: Path) -> None:
-    parcel = packed(task)
+    parcel = packed(task, walled=False)
     assert sorted(parcel.files) == ["prepare.py", "program.md", "train.py", "words"]
     first = settled(parcel, tmp_path / "cache")
     made = Path(first.folder) / "data" / "rows"
@@ -49,11 +49,13 @@ def test_what_a_task_makes_is_not_sent_but_made_again_once(task: Task, tmp_path:
 
 def test_the_task_that_was_pinned_is_sent_whatever_became_of_its_folder(task: Task, tmp_path: Path) -> None:
     (Path(task.folder) / "prepare.py").write_text("raise SystemExit\n")
-    assert (Path(settled(packed(task), tmp_path).folder) / "prepare.py").read_text() == MAKES_DATA
+    assert (
+        Path(settled(packed(task, walled=False), tmp_path).folder) / "prepare.py"
+    ).read_text() == MAKES_DATA
 
 
 def test_an_order_has_the_paths_of_the_machine_it_is_carried_out_on(task: Task, tmp_path: Path) -> None:
-    abroad = settled(packed(task), tmp_path / "cache")
+    abroad = settled(packed(task, walled=False), tmp_path / "cache")
     order = Order(7, "X = 2\n", 3, task, "/elsewhere/7.log", "/elsewhere/scratch")
     carried = abroad.carried(order)
     assert "elsewhere" not in f"{carried}" and task.folder not in f"{carried}"
@@ -62,7 +64,7 @@ def test_an_order_has_the_paths_of_the_machine_it_is_carried_out_on(task: Task, 
 
 
 def test_a_machine_with_another_torch_is_refused(task: Task, tmp_path: Path) -> None:
-    parcel = packed(task)
+    parcel = packed(task, walled=False)
     there = replace(parcel, ground=replace(parcel.ground, torch="1.0"))
     with pytest.raises(
         BadInput, match=r"has Python .*; the run began on Python .*, torch 1\.0 and \d+ cores$"
@@ -71,7 +73,7 @@ def test_a_machine_with_another_torch_is_refused(task: Task, tmp_path: Path) -> 
 
 
 def test_a_machine_that_makes_other_data_is_refused(task: Task, tmp_path: Path) -> None:
-    parcel = packed(task)
+    parcel = packed(task, walled=False)
     with pytest.raises(BadInput, match="are not those the run began with"):
         settled(replace(parcel, files=parcel.files | {"words": b"three"}), tmp_path)
 
@@ -80,9 +82,9 @@ def test_a_folder_that_is_too_large_to_send_is_refused(task: Task) -> None:
     with (Path(task.folder) / "large").open("wb") as file:
         file.truncate((LARGEST_MB + 1) * 2**20)
     with pytest.raises(BadInput, match=f"holds more than {LARGEST_MB} MB to send"):
-        packed(task)
+        packed(task, walled=False)
 
 
 def test_of_this_repository_only_the_task_is_sent() -> None:
     task = Task(str(ROOT), "METRIC = 1\n", "loss", 5.0, None, "", "cpu", "cpu")
-    assert sorted(packed(task).files) == ["prepare.py", "program.md", "train.py"]
+    assert sorted(packed(task, walled=False).files) == ["prepare.py", "program.md", "train.py"]

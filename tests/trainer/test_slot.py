@@ -41,6 +41,12 @@ def order(task: Task, folder: Path, trial: int, genome: str | None = None) -> Or
     return Order(trial, text, 1, task, str(folder / f"{trial}.log"), str(folder / "scratch"))
 
 
+def begun(folder: Path, trial: int) -> str:
+    """What a trial that waits for its turn has printed, and a line more once it has begun."""
+    logs = list((folder / "scratch").glob(f"{trial}-*.log"))
+    return "".join(log.read_text() for log in logs) + "\n" * len(logs)
+
+
 def ends(report: Report) -> tuple[float, float]:
     """When the clock started and when the training was over, in unix seconds."""
     began = report.usage.started_at + report.usage.startup_s
@@ -86,10 +92,10 @@ def test_what_was_started_ahead_has_its_turn_without_starting_up_again(
 def test_no_clock_runs_before_its_turn_however_long_that_takes(
     slot: Slot, task: Task, tmp_path: Path
 ) -> None:
-    eager = (PACED / "train.py").read_text().replace("prepare.turn()", "pass")
+    eager = (PACED / "train.py").read_text().replace("prepare.turn()", "if not WIDTH: prepare.turn()")
     second = order(task, tmp_path, 2, eager)
     slot.ahead(second)
-    until((tmp_path / "2.log").exists)
+    until(lambda: bool(begun(tmp_path, 2)))
     time.sleep(2.0)  # longer than its budget
     began = time.time()
     report = slot.train(second, lambda progress: None)
@@ -100,7 +106,7 @@ def test_another_than_the_one_started_ahead_is_started_in_its_place(
     slot: Slot, task: Task, tmp_path: Path
 ) -> None:
     slot.ahead(order(task, tmp_path, 1))
-    until((tmp_path / "1.log").exists)
+    until(lambda: bool(begun(tmp_path, 1)))
     other = (PACED / "train.py").read_text().replace("WIDTH = 1.0", "WIDTH = 3.0")
     report = slot.train(order(task, tmp_path, 1, other), lambda progress: None)
     usual = slot.train(order(task, tmp_path, 2), lambda progress: None)
@@ -124,10 +130,9 @@ def test_what_is_dropped_leaves_no_process_behind(slot: Slot, task: Task, tmp_pa
 def test_a_genome_that_fails_before_its_turn_is_told_of_when_that_comes(
     slot: Slot, task: Task, tmp_path: Path
 ) -> None:
-    broken = order(task, tmp_path, 1, "import prepare\nraise ValueError('no')\n")
+    broken = order(task, tmp_path, 1, "import prepare\nraise ValueError('no')\nprepare.turn()\n")
     slot.ahead(broken)
-    log = tmp_path / "1.log"
-    until(lambda: log.exists() and "ValueError" in log.read_text())
+    until(lambda: "ValueError" in begun(tmp_path, 1))
     report = slot.train(broken, lambda progress: None)
     assert isinstance(report.outcome, Crashed) and "no" in report.outcome.reason
     assert report.usage.startup_s < 0.5 and report.usage.training_s == 0.0
@@ -152,19 +157,66 @@ def test_nothing_is_started_ahead_where_the_harness_has_no_clock_to_hold(
     unfed = replace(task, prepare=task.prepare.replace("def feed(", "def fed("))
     slot.ahead(order(unfed, tmp_path, 1))
     time.sleep(0.5)
-    assert not (tmp_path / "1.log").exists()
+    assert not (tmp_path / "scratch").exists()
+
+
+def test_a_submission_from_before_its_turn_is_examined_in_its_turn(
+    slot: Slot, task: Task, tmp_path: Path
+) -> None:
+    hasty = "import prepare\nprepare.submit({'WIDTH': 3, 'RATE': -2, 'DECAY': 0.5})\nif 0: prepare.turn()\n"
+    slot.ahead(order(task, tmp_path, 1, hasty))
+    time.sleep(1.5)
+    report = slot.train(order(task, tmp_path, 1, hasty), lambda progress: None)
+    assert isinstance(report.outcome, Completed) and report.usage.ahead_s < 1.5
+    assert report.usage.wall_s > report.usage.exam_s > 0.4
+
+
+def test_what_computes_for_long_before_its_turn_is_ended(slot: Slot, task: Task, tmp_path: Path) -> None:
+    computes = "until = time.time() + 20\nwhile time.time() < until: pass"
+    busy = (PACED / "train.py").read_text().replace("time.sleep(prepare.IMPORTS_S)", computes)
+    slot.ahead(order(replace(task, startup_s=0.5), tmp_path, 1, busy))
+    until(lambda: bool(begun(tmp_path, 1)))
+    until(lambda: not list((tmp_path / "scratch").glob("1-*/train.py")), 10.0)
+
+
+@pytest.mark.parametrize(
+    ("fails", "outcome"),
+    [("if time.time() - began > 0.6: raise ValueError", Completed), ("raise ValueError", Crashed)],
+)
+def test_who_fails_to_start_up_on_a_shared_gpu_has_another_try_alone(
+    slot: Slot, task: Task, tmp_path: Path, fails: str, outcome: type[Completed | Crashed]
+) -> None:
+    genome = (PACED / "train.py").read_text().replace("prepare.turn()", f"prepare.turn()\n{fails}")
+    second = order(task, tmp_path, 2, f"import time\nbegan = time.time()\n{genome}")
+    with under_way(slot, order(task, tmp_path, 1)) as report:
+        slot.ahead(second)
+        report()
+    assert isinstance(slot.train(second, lambda progress: None).outcome, outcome)
+
+
+def test_two_slots_of_one_run_do_not_touch_each_others_trials(
+    slot: Slot, warm: Warm, task: Task, tmp_path: Path
+) -> None:
+    other, third = Slot(partial(run_trial, warm=warm)), order(task, tmp_path, 3)
+    with under_way(slot, order(task, tmp_path, 1)) as one:
+        slot.ahead(third)
+        until(lambda: bool(begun(tmp_path, 3)))
+        with under_way(other, third) as same:
+            slot.ahead(order(task, tmp_path, 4))
+            assert isinstance(same().outcome, Completed)
+        assert isinstance(one().outcome, Completed)
 
 
 def test_who_has_memory_on_the_card_before_its_turn_is_ended(task: Task, tmp_path: Path) -> None:
     on_card = replace(task, device="cuda")
     with Turn() as turn:
         training = Training(on_card, lambda progress: None, tmp_path, None, turn)
-        training.pulse(0.0)
+        training.pulse(0.0, 1.0)
         assert training.left_s() > 0
-        training.pulse(1.0)
+        training.pulse(1.0, 1.0)
         assert training.left_s() == 0
     with Turn() as turn:
         training = Training(on_card, lambda progress: None, tmp_path, None, turn)
         turn.give_gpu()
-        training.pulse(1.0)
+        training.pulse(1.0, 1.0)
         assert training.left_s() > 0
