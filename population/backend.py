@@ -69,7 +69,7 @@ class Backend(Protocol):
         """Give a GPU to a trial; never called while as many are under way as there are slots."""
 
     def ahead(self, order: Order) -> None:
-        """Start a trial up that is likely to come next, as far as it needs no GPU, where that `overlaps`.
+        """Start a trial up that is likely to come next, beside those under way, where that `overlaps`.
 
         Nothing that was decided: it may never be trained, and another one may bear its number.
         """

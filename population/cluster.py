@@ -117,7 +117,10 @@ class Cluster:
         self._training[self._trainers[place].train.remote(order)] = place, order
 
     def ahead(self, order: Order) -> None:
-        """Where the trial that began first is, which is likely to end first."""
+        """Where the trial that began first is, which is likely to end first.
+
+        What was started at another place before waits there until that is given a trial, or the run ends.
+        """
         if self._training and self.overlaps:
             place, _ = min(self._training.values(), key=lambda each: each[1].trial)
             self._trainers[place].ahead.remote(order)

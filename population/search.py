@@ -255,7 +255,7 @@ class Search:
                 assert_never(message)
         if self.interrupts and not self._warned:
             self._warned = True
-            self.view.say("ending after the trial under way; Ctrl-C again ends at once and loses it")
+            self.view.say("ending after what is under way; Ctrl-C again ends at once and loses it")
         if (slots := self.backend.slots()) != self._slots:
             self._slots = slots
             self.view.say(f"trials have {slots} of {self.settings.gpus} GPUs now")
