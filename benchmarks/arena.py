@@ -34,12 +34,14 @@ from benchmarks.result import Result, write
 from trainer.errors import BadInput
 
 RESULTS: Final = Path(__file__).resolve().parent / "results"
-SIMULATED: Final = ("equal", "unequal", "deceptive", "null", "noisy", "night")
+SIMULATED: Final = ("equal", "unequal", "deceptive", "null", "noisy", "night", "racing")
 TRIALS: Final = 100
 REAL_TRIALS: Final = 16
 INTERRUPTED: Final = 130  # exit code
 
-Name: TypeAlias = Literal["equal", "unequal", "deceptive", "null", "noisy", "night", "h200", "world", "real"]
+Name: TypeAlias = Literal[
+    "equal", "unequal", "deceptive", "null", "noisy", "night", "racing", "h200", "world", "real"
+]
 
 app = App(
     name="arena.py",
@@ -92,7 +94,8 @@ def arena(
     Parameters
     ----------
     kind
-        What to play. `night` is one of a GPU, `real` trains on this machine, alone and for long.
+        What to play. `night` and `racing` are nights of a GPU, `real` trains on this machine, alone and
+        for long.
     worlds
         How many worlds of each kind.
     first

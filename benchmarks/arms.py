@@ -3,6 +3,7 @@
     equal, unequal, deceptive, null   pools of ideas (see worlds/pools.py)
     noisy, null-noisy                 the first and last of these, noisier than hardware is expected to be
     night-equal, night-unequal        a night of one GPU on such pools, with minds that take their time
+    racing                            a night on pools whose trainings can be stopped (see worlds/raced.py)
     h200                              a model of real trials (see worlds/h200.py)
     world                             a landscape of the user's own (see world.py and worlds/example.py)
     real                              short trainings on this machine (see real.py)
@@ -18,20 +19,24 @@ from random import Random
 from typing import Final, TypeAlias
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from benchmarks import real
 from benchmarks.optimisers import OPTIMISERS, Optimised
 from benchmarks.play import Arm, Played, play
 from benchmarks.world import MakeWorld, World, read_world
 from benchmarks.worlds import h200, pools
+from benchmarks.worlds.raced import raced
 from population.records import Completed
 from trainer.errors import BadInput
 
 GREEDY: Final = "greedy"  # the arm that others are compared with
 BEST: Final = "greedy, best brief"
+PROMISE: Final = "promise, 4 lineages"
 
 _TRAINING_S, _OVERHEAD_S = 300.0, 26.0  # of a trial on an H100; start-up, compilation and exam are the latter
 _THINKING_S: Final = (25.0, 60.0)  # an agent's time a proposal: a quick one's and a slow one's
+_PONDERING_S: Final = 300.0  # and of one that takes as long as a training
 
 Search: TypeAlias = Callable[[int, int], Played]  # of a world's number and a number of trials
 
@@ -63,6 +68,7 @@ class Kind(Struct, frozen=True):
     entrants: tuple[Entrant, ...]
     goal: float | None = None  # a score, to see how many trials it takes
     hours: float | None = None  # a limit in place of a number of trials
+    rival: str = GREEDY  # in a word, for the titles of comparisons
 
     @property
     def unit(self) -> Unit:
@@ -96,6 +102,7 @@ def kinds(
         _pool("null-noisy", "no idea does anything, and the same noise", pools.null_noisy),
         _night("equal", pools.equal, night_h),
         _night("unequal", pools.unequal, night_h),
+        _racing(night_h),
         _real(budget),
     ]
     if table is not None:
@@ -144,7 +151,7 @@ def _entrant(make: MakeWorld, arm: Arm, rival: str = GREEDY, hours: float | None
 def _policies(make: MakeWorld, on_random_brief: MakeWorld, profile: str = "h100") -> tuple[Entrant, ...]:
     arms = (
         (on_random_brief, Arm(GREEDY, "greedy")),
-        (make, Arm("promise, 4 lineages", "promise", 4)),
+        (make, Arm(PROMISE, "promise", 4)),
         (make, Arm("promise, 1 lineage", "promise", 1)),
         (make, Arm("round-robin, 4 islands", "round-robin", 4)),
         (make, Arm("best-of-n", "best-of-n", 4)),
@@ -164,19 +171,36 @@ def _unequal() -> Kind:
 
 
 def _night(kind: str, make: Callable[[int], pools.Pool], night_h: float) -> Kind:
-    """The serial loop thinks, then trains; four minds think while one genome trains."""
+    """The serial loop thinks, then trains; four minds think meanwhile; a pipeline starts up meanwhile too."""
     entrants: list[Entrant] = []
     trial_s = _TRAINING_S + _OVERHEAD_S
-    for think_s in _THINKING_S:
-        serial = f"{GREEDY}, thinking {think_s:g} s"
+    for think_s in (*_THINKING_S, _PONDERING_S):
+        serial, pace = f"{GREEDY}, thinking {think_s:g} s", f"thinking {think_s:g} s"
         alone = Arm(serial, "greedy", trial_s=trial_s, think_s=think_s)
-        many = Arm(f"promise, 4 lineages, thinking {think_s:g} s", "promise", 4, trial_s, think_s=think_s)
-        entrants += [
-            _entrant(pools.on_random_brief(make), alone, serial, night_h),
-            _entrant(make, many, serial, night_h),
-        ]
-    about = f"{night_h:g} hours of one GPU, trials of {trial_s:g} s, {kind} briefs; greedy waits for its mind"
+        many = Arm(f"{PROMISE}, {pace}", "promise", 4, trial_s, think_s=think_s)
+        ahead = replace(many, name=f"{PROMISE}, pipeline, {pace}", overlaps=True)
+        entrants.append(_entrant(pools.on_random_brief(make), alone, serial, night_h))
+        if think_s in _THINKING_S:
+            entrants.append(_entrant(make, many, serial, night_h))
+        entrants.append(_entrant(make, ahead, serial, night_h))
+    about = (
+        f"{night_h:g} hours of one GPU, trials of {trial_s:g} s, {kind} briefs; greedy waits for its mind, "
+        "and in a pipeline the next trial starts up while one trains"
+    )
     return Kind(f"night-{kind}", about, tuple(entrants), hours=night_h)
+
+
+def _racing(night_h: float) -> Kind:
+    whole = Arm(PROMISE, "promise", 4, _TRAINING_S + _OVERHEAD_S, think_s=_THINKING_S[0], racing=False)
+    entrants = tuple(
+        Entrant(arm.name, partial(_played, raced, arm, hours=night_h, profile="cpu"), whole.name)
+        for arm in (whole, replace(whole, name=f"{PROMISE}, racing", racing=True))
+    )
+    about = (
+        f"{night_h:g} hours of one GPU, trials of {whole.trial_s:g} s unless they are stopped, changes and "
+        f"curves as on CPU, minds that think {whole.think_s:g} s"
+    )
+    return Kind("racing", about, entrants, hours=night_h, rival="no racing")
 
 
 def _h200(make: MakeWorld) -> Kind:
@@ -189,7 +213,7 @@ def _h200(make: MakeWorld) -> Kind:
         (
             _entrant(make, Arm(GREEDY, "greedy")),
             _entrant(on_cma, Arm("greedy, cma", "greedy")),
-            _entrant(make, Arm("promise, 4 lineages", "promise", 4)),
+            _entrant(make, Arm(PROMISE, "promise", 4)),
             *(Entrant(f"optuna {name}", partial(_optimised, make, name)) for name in OPTIMISERS),
         ),
         goal=0.980,
@@ -204,7 +228,7 @@ def _optimised(make: MakeWorld, name: str, seed: int, trials: int) -> Played:
 
 
 def _real(budget: float | None) -> Kind:
-    arms = Arm(GREEDY, "greedy"), Arm("promise, 4 lineages", "promise", 4)
+    arms = Arm(GREEDY, "greedy"), Arm(PROMISE, "promise", 4)
     about = "trainings on this machine; both genomes are measured again, with two fresh seeds each"
     entrants = tuple(Entrant(arm.name, partial(real.play, arm, budget)) for arm in arms)
     return Kind("real", about, entrants)

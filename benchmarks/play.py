@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import Final
 
 from msgspec import Struct
+from msgspec.structs import replace
 
-from benchmarks.world import World
+from benchmarks.world import Raced, World
 from population import evidence, runs
 from population.backend import Answered, Backend, Message, Trained
 from population.claim import claim
@@ -26,15 +27,22 @@ from population.lineage import Mind
 from population.opening import PATIENCE_S, opening
 from population.policy import PolicyName
 from population.proposers import Request
-from population.records import Candidate, Completed, Event, Judged
+from population.records import Candidate, Completed, Event, Judged, Outcome, Stopped
 from population.search import Clock, MindOf, Search, Watcher
-from population.state import Population
+from population.state import Population, Trial
+from trainer.curve import PARTS, Curve, behind
 from trainer.outcome import Progress, Report, Usage
 from trainer.task import Task
 from trainer.trial import Order
 
 _MEMORY: Final = Path("/dev/shm")  # a journal that nobody needs afterwards
 _BEGUN: Final = 1e9  # unix seconds at which every search begins
+
+# What a trial on an H100 takes besides its training; and what is between two trials of a pipeline.
+IMPORT_S: Final = 10.0  # of start-up without the card
+COMPILE_S: Final = 8.0  # and on it
+EXAM_S: Final = 8.0
+BETWEEN_S: Final = 1.0
 
 
 class Arm(Struct, frozen=True):
@@ -43,10 +51,17 @@ class Arm(Struct, frozen=True):
     name: str
     policy: PolicyName
     lineages: int = 1
-    trial_s: float = 300.0  # the GPU's time a trial
+    trial_s: float = 300.0  # the GPU's time a trial, start-up and exam included
     failed_s: float = 30.0  # and one that fails
     think_s: float = 0.0  # a mind's time a proposal
     gpus: int = 1
+    overlaps: bool = False  # trials start up while others train, on one GPU
+    racing: bool = True  # in a world whose trainings can be watched
+
+    @property
+    def training_s(self) -> float:
+        """What of a trial can be saved by stopping it."""
+        return self.trial_s - IMPORT_S - COMPILE_S - EXAM_S
 
 
 class Played(Struct, frozen=True):
@@ -65,15 +80,23 @@ class Played(Struct, frozen=True):
     false: int | None = None  # of these, how many were no gain
     truths: tuple[float, ...] = ()  # true score of what would be reported after it
     ended_s: tuple[float, ...] = ()  # when it was judged, since the run began
+    gpu_s: float | None = None  # that the GPU had trials
+    raced: int | None = None  # trials that had a parent's losses to keep up with
+    stopped: int | None = None  # of these
+    saved: float | None = None  # share of the training time of all trials that stopping them saved
+    improvements: int | None = None  # raced trials whose true score is better than their base's
+    killed: int | None = None  # improvements that were stopped
 
 
 class Simulated:
     """A backend whose trials and thoughts take counted time; it is the clock as well."""
 
-    overlaps = False
-
     def __init__(self, world: World, arm: Arm) -> None:
         self._world, self._arm = world, arm
+        self.overlaps = arm.overlaps
+        self._ahead: Order | None = None
+        self._examined = False  # whether the last trial ended with an exam
+        self._looked = False  # whether the loop has looked again since something happened
         self._minds: dict[str, Mind] = {}
         # With the time at which they are ready, soonest first, and of several the one that began first.
         self._thoughts: list[tuple[float, Request]] = []
@@ -99,22 +122,30 @@ class Simulated:
 
     def train(self, order: Order) -> None:
         with self._aside():
-            outcome = self._world.train(order.genome, order.seed)
-        wall_s = self._arm.trial_s if isinstance(outcome, Completed) else self._arm.failed_s
-        report = Report(outcome, Usage(self._now, wall_s=wall_s))
+            outcome, curve = _raced(self._world, order)
+        wall_s = self._wall_s(outcome) - self._hidden_s(order)
+        self._ahead, self._examined = None, isinstance(outcome, Completed)
+        report = Report(outcome, Usage(self._now, wall_s=wall_s, curve=curve))
         self.worked_s += wall_s
         heappush(self._trials, (self._now + wall_s, order.trial, Trained(order.trial, report)))
 
     def ahead(self, order: Order) -> None:
-        pass
+        self._ahead = order
 
     def wait(self, timeout_s: float) -> Message | None:
         """What happens next; a thought before a trial that ends at the same moment.
 
-        While a trial runs nobody looks at the clock, and no time-out is kept.
+        While a trial runs nobody looks at the clock, and no time-out is kept. But where trials overlap the
+        loop looks again once it has waited for a mind as long as it does.
         """
         thought = self._thoughts[0][0] if self._thoughts else math.inf
-        if self._trials and self._trials[0][0] < thought:
+        ended = self._trials[0][0] if self._trials else math.inf
+        look = self.overlaps and bool(self._trials) and not self._looked
+        self._looked = look and min(thought, ended) > self._now + PATIENCE_S
+        if self._looked:
+            self._now += PATIENCE_S
+            return None
+        if ended < thought:
             self._now, _, message = heappop(self._trials)
             return message
         if not self._trials and thought > self._now + timeout_s:
@@ -123,6 +154,22 @@ class Simulated:
         self._now, request = self._thoughts.pop(0)
         with self._aside():
             return Answered(request.lineage, self._minds[request.lineage].think(request))
+
+    def _wall_s(self, outcome: Outcome) -> float:
+        """What a trial takes by itself."""
+        match outcome:
+            case Completed():
+                return self._arm.trial_s
+            case Stopped(fraction):
+                return IMPORT_S + COMPILE_S + fraction * self._arm.training_s
+            case _:
+                return self._arm.failed_s
+
+    def _hidden_s(self, order: Order) -> float:
+        """What of that went on while the last trial trained and was examined, if this one was foreseen."""
+        if self._ahead is None or replace(order, limits=()) != self._ahead:
+            return 0.0
+        return IMPORT_S + (min(COMPILE_S, EXAM_S) if self._examined else 0.0) - BETWEEN_S
 
     @contextmanager
     def _aside(self) -> Iterator[None]:
@@ -135,6 +182,18 @@ class Simulated:
 
     def close(self) -> None:
         pass
+
+
+def _raced(world: World, order: Order) -> tuple[Outcome, Curve]:
+    """What becomes of a trial that is watched as trainer/training.py does, and its losses until then."""
+    outcome = world.train(order.genome, order.seed)
+    if not isinstance(world, Raced) or not isinstance(outcome, Completed):
+        return outcome, ()
+    curve = world.curve(order.genome, order.seed)
+    for part in range(1, PARTS):
+        if found := behind(curve[:part], order.limits):
+            return Stopped(part / PARTS, f"the loss is {found[0]:.3f}, above {found[1]:.3f}"), curve[:part]
+    return outcome, curve
 
 
 class Course:
@@ -199,7 +258,7 @@ def play(
             lambda lineage, brief, proposer: Mind(world.proposer(brief)),
             machine,
         )
-    return _played(population, truth, watcher)
+    return replace(_played(population, truth, watcher), gpu_s=machine.worked_s)
 
 
 def settings_of(
@@ -227,6 +286,7 @@ def settings_of(
         hours=hours,
         head="head",
         baseline=baseline,
+        racing=arm.racing,
     )
 
 
@@ -269,7 +329,7 @@ def _played(population: Population, truth: Callable[[str], float], course: Cours
     found, baseline, claimed = evidence.best(population), population.baseline, claim(population)
     assert found is not None and baseline is not None and claimed is not None, "the baseline has a score"
     steps = kept(population)
-    return Played(
+    played = Played(
         trials=population.finished,
         score=truth(found),
         gain=truth(baseline) - truth(found),
@@ -280,3 +340,25 @@ def _played(population: Population, truth: Callable[[str], float], course: Cours
         truths=tuple(course.truths),
         ended_s=tuple(course.ended_s),
     )
+    return _with_races(played, population, truth)
+
+
+def _with_races(played: Played, population: Population, truth: Callable[[str], float]) -> Played:
+    """With what came of racing, where trainings were watched."""
+    trials = [trial for trial in population.trials.values() if trial.usage and trial.usage.curve]
+    if not trials:
+        return played
+    raced = [trial for trial in trials if not trial.again and trial.operator != "baseline"]
+    improvements = [t for t in raced if truth(t.candidate.commit) < truth(t.candidate.base)]
+    return replace(
+        played,
+        raced=len(raced),
+        stopped=sum(map(_was_stopped, raced)),
+        saved=sum(1 - t.outcome.fraction for t in trials if isinstance(t.outcome, Stopped)) / len(trials),
+        improvements=len(improvements),
+        killed=sum(map(_was_stopped, improvements)),
+    )
+
+
+def _was_stopped(trial: Trial) -> bool:
+    return isinstance(trial.outcome, Stopped)

@@ -58,4 +58,10 @@ _SCHEMA: Final[dict[str, Any]] = {
     "false": pl.Int64,
     "truths": pl.List(pl.Float64),
     "ended_s": pl.List(pl.Float64),
+    "gpu_s": pl.Float64,
+    "raced": pl.Int64,
+    "stopped": pl.Int64,
+    "saved": pl.Float64,
+    "improvements": pl.Int64,
+    "killed": pl.Int64,
 }

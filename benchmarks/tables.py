@@ -3,6 +3,7 @@
 import math
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
+from operator import attrgetter
 from typing import Final
 
 import numpy as np
@@ -10,6 +11,7 @@ from msgspec import Struct
 
 from benchmarks.arms import BEST, Kind
 from benchmarks.intervals import Array, Interval, difference, mean, ratio
+from benchmarks.play import Played
 from benchmarks.result import Result
 
 _SURE: Final = 1.96  # standard deviations either side
@@ -21,6 +23,8 @@ class Row(Struct, frozen=True):
     arm: str
     worlds: int
     gain: Interval  # true
+    rate: Interval | None  # gain per hour of the GPU's work, where trials can be stopped
+    rated: Interval | None  # ratio of that to the rival's
     ratio: Interval | None  # of the gain to the rival's
     difference: Interval | None  # and how much more it is
     share: Interval | None  # of the gain of greedy on the best brief
@@ -33,6 +37,10 @@ class Row(Struct, frozen=True):
     kept: float | None  # share of trials in which a change advanced
     claimed: float | None  # gain that is reported
     covered: float | None  # share of searches whose reported interval holds the true gain
+    stopped: float | None  # share of the trials that could be
+    saved: float | None  # share of the training time
+    killed: float | None  # share of all improvements that were stopped
+    wronged: float | None  # share of all that were stopped that were improvements
 
 
 def rows(kind: Kind, results: Sequence[Result]) -> list[Row]:
@@ -67,8 +75,10 @@ def _columns(kind: Kind) -> Mapping[str, Callable[[Row], str]]:
         "arm": lambda row: row.arm,
         "worlds": lambda row: str(row.worlds),
         f"true gain{kind.unit.suffix}": lambda row: _around(row.gain),
-        "ratio to greedy": lambda row: _around(row.ratio),
-        "difference to greedy": lambda row: _around(row.difference),
+        "gain per GPU hour": lambda row: _around(row.rate),
+        f"its ratio to {kind.rival}": lambda row: _around(row.rated),
+        f"ratio to {kind.rival}": lambda row: _around(row.ratio),
+        f"difference to {kind.rival}": lambda row: _around(row.difference),
         "share of best brief": lambda row: _around(row.share),
         "regret": lambda row: _around(row.regret),
         "score": lambda row: _around(row.score, 4),
@@ -79,6 +89,10 @@ def _columns(kind: Kind) -> Mapping[str, Callable[[Row], str]]:
         "advanced a trial": lambda row: _percent(row.kept),
         "claimed gain": lambda row: _plain(row.claimed),
         "coverage": lambda row: _percent(row.covered, 0),
+        "stopped": lambda row: _percent(row.stopped),
+        "training time saved": lambda row: _percent(row.saved),
+        "improvements stopped": lambda row: _percent(row.killed),
+        "improvements among the stopped": lambda row: _percent(row.wronged),
     }
 
 
@@ -86,11 +100,15 @@ def _row(kind: Kind, arm: str, rival: str, found: Mapping[str, Mapping[int, Resu
     played = [result.played for result in found[arm].values()]
     advanced = [p.advanced for p in played if p.advanced is not None]
     against = None if arm == rival else _paired(kind, found, arm, rival)
+    raced = [p for p in played if p.raced]
+    rates = _paired(kind, found, arm, rival, _rate) if raced and arm != rival else None
     best = None if arm == BEST else _paired(kind, found, arm, BEST)
     return Row(
         arm=arm,
         worlds=len(played),
         gain=mean(np.array([p.gain for p in played]) * kind.unit.size),
+        rate=mean(np.array([_rate(p) for p in played]) * kind.unit.size) if raced else None,
+        rated=ratio(*rates) if rates else None,
         ratio=ratio(*against) if against else None,
         difference=difference(*against) if against else None,
         share=ratio(*best) if best else None,
@@ -109,20 +127,40 @@ def _row(kind: Kind, arm: str, rival: str, found: Mapping[str, Mapping[int, Resu
                 if p.claimed is not None and p.sd is not None
             ]
         ),
+        stopped=_share([p.stopped for p in raced], [p.raced for p in raced]),
+        saved=_mean([p.saved for p in raced if p.saved is not None]),
+        killed=_share([p.killed for p in raced], [p.improvements for p in raced]),
+        wronged=_share([p.killed for p in raced], [p.stopped for p in raced]),
     )
 
 
 def _paired(
-    kind: Kind, found: Mapping[str, Mapping[int, Result]], ours: str, theirs: str
+    kind: Kind,
+    found: Mapping[str, Mapping[int, Result]],
+    ours: str,
+    theirs: str,
+    of: Callable[[Played], float] = attrgetter("gain"),
 ) -> tuple[Array, Array] | None:
-    """The gains of two arms on the worlds that both played."""
+    """The gains of two arms on the worlds that both played, or their gains an hour."""
     one, other = found[ours], found.get(theirs, {})
     worlds = sorted(one.keys() & other.keys())
     if not worlds:
         return None
-    gains = ([arm[world].played.gain * kind.unit.size for world in worlds] for arm in (one, other))
+    gains = ([of(arm[world].played) * kind.unit.size for world in worlds] for arm in (one, other))
     first, second = (np.array(values) for values in gains)
     return first, second
+
+
+def _rate(played: Played) -> float:
+    """Gain per hour that the GPU had trials."""
+    assert played.gpu_s is not None, "whoever is watched is simulated"
+    return played.gain * 3600 / played.gpu_s
+
+
+def _share(some: Sequence[int | None], among: Sequence[int | None]) -> float | None:
+    """Of one count in another, over all searches; None where there is nothing to count."""
+    whole = sum(count or 0 for count in among)
+    return sum(count or 0 for count in some) / whole if whole else None
 
 
 def _reached(goal: float, courses: Sequence[Sequence[float]]) -> str:

@@ -12,10 +12,11 @@ Lower scores are better.
 import importlib.util
 from collections.abc import Callable
 from pathlib import Path
-from typing import Protocol, TypeAlias
+from typing import Protocol, TypeAlias, runtime_checkable
 
 from population.proposers import Proposer
 from population.records import Outcome
+from trainer.curve import Curve
 from trainer.errors import BadInput
 
 
@@ -42,6 +43,14 @@ class World(Protocol):
 
     def truth(self, genome: str) -> float:
         """The score of `genome` without noise; infinite if every trial of it fails."""
+
+
+@runtime_checkable
+class Raced(World, Protocol):
+    """A landscape whose trainings can be watched, so that they race (see population/racing.py)."""
+
+    def curve(self, genome: str, seed: int) -> Curve:
+        """The losses of a trial that goes to its end and has a score."""
 
 
 MakeWorld: TypeAlias = Callable[[int], World]

@@ -66,6 +66,7 @@ class Shape(Struct, frozen=True):
         on the best of unequal ones              17.1                        16.8
     """
 
+    baseline: float = BASELINE
     ideas: int = 160  # so that 100 trials neither exhaust the pool nor leave most of its gains unseen
     broken: float = 0.04  # share that crashes; strong models have 0 to 5% of their trials crash
     gains: float = 0.28  # share that is better than the baseline
@@ -178,7 +179,7 @@ class Pool:
             elif idea.closes or idea.category not in closed:
                 gains[idea.category] -= effect
         gained = sum(saturated(gain, self.shape.saturation) for gain in gains.values())
-        return BASELINE + MBPB * (losses - gained)
+        return self.shape.baseline + MBPB * (losses - gained)
 
 
 class Thinker:

@@ -9,6 +9,7 @@ from random import Random
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 
 from benchmarks import arms, intervals, tables
 from benchmarks.arena import main
@@ -86,6 +87,37 @@ def test_a_serial_mind_costs_the_gpu_its_time_and_four_minds_hide_theirs() -> No
     assert max(serial.ended_s[-1], several.ended_s[-1]) <= 7200
 
 
+def test_in_a_pipeline_a_trial_that_was_foreseen_starts_up_beside_another_one() -> None:
+    arm = Arm("pipeline", "promise", 4, 326.0, think_s=25.0, overlaps=True)
+    played = play(pools.equal(0), arm, None, 0, hours=4, curve=True)
+    cycles = [round(after - before) for before, after in pairwise(played.ended_s)]
+    assert set(cycles) >= {309, 326} and cycles.count(309) > 0.6 * len(cycles)
+
+
+def test_a_pipeline_does_more_trials_of_a_night_however_long_its_minds_think() -> None:
+    for think_s in (25.0, 300.0):
+        serial, pipeline = (
+            play(
+                pools.equal(1), Arm("", "promise", 4, 326.0, think_s=think_s, overlaps=overlaps), None, 1, 4.0
+            )
+            for overlaps in (False, True)
+        )
+        assert serial.trials < pipeline.trials
+        assert pipeline.gpu_s is not None and pipeline.gpu_s <= 4 * 3600
+
+
+def test_gains_are_told_by_the_hour_that_the_gpu_had_trials() -> None:
+    kind = arms.kinds(None, None)["racing"]
+    whole, racing = (entrant.name for entrant in kind.entrants)
+    night = Played(10, 1.0, 0.010, gpu_s=7200.0, raced=8, stopped=0, saved=0.0, improvements=2, killed=0)
+    short = replace(night, gain=0.012, gpu_s=3600.0, stopped=4, saved=0.3, improvements=4, killed=1)
+    played = [Result("racing", whole, 0, night), Result("racing", racing, 0, short)]
+    one, other = tables.rows(kind, played)
+    assert one.rate is not None and one.rate.value == pytest.approx(5) and one.rated is None
+    assert other.rated is not None and other.rated.value == pytest.approx(12 / 5)
+    assert (other.stopped, other.saved, other.killed, other.wronged) == (0.5, 0.3, 0.25, 0.25)
+
+
 def test_a_trial_that_fails_takes_less_of_the_night() -> None:
     arm = Arm("greedy", "greedy", failed_s=1.0)
     played = play(pools.equal(1), arm, 60, 1, curve=True)
@@ -141,9 +173,9 @@ def test_every_kind_of_world_is_played_and_written(
     options = ["--worlds", "2", "--trials", "8", "--hours", "0.3", "--jobs", "1"]
     assert main([*options, "--out", str(tmp_path)]) == 0
     said = capsys.readouterr().out
-    for kind in ("equal", "unequal", "deceptive", "null", "night-equal", "night-unequal"):
+    for kind in ("equal", "unequal", "deceptive", "null", "night-equal", "night-unequal", "racing"):
         page = (tmp_path / f"{kind}.md").read_text()
-        assert page in said and "| greedy" in page
+        assert page in said and ("time saved" if kind == "racing" else "| greedy") in page
         assert {result.world for result in read(tmp_path / f"{kind}.parquet")} == {0, 1}
 
 
