@@ -226,26 +226,6 @@ time.sleep(60)
 
 
 @pytest.mark.parametrize("end", [lambda examiner: examiner.parent().terminate(), psutil.Process.kill])
-def test_a_server_that_works_is_not_replaced_by_one_that_has_more(cell: Cell, tmp_path: Path) -> None:
-    with Warm() as warm:
-        forks = having(warm, NOTHING, tmp_path)
-        process, below = cell.sleeps(forks)
-        assert warm.start(frozenset({"numpy"}), "cpu", tmp_path) is cold
-        assert below.is_running() and warm.start(NOTHING, "cpu", tmp_path) is forks
-        process.terminate()
-        process.wait(20)
-        assert isinstance(warm.start(frozenset({"numpy"}), "cpu", tmp_path), Forks)
-
-
-def test_who_has_ended_keeps_its_number_until_somebody_has_heard_of_it(cell: Cell, forks: Forks) -> None:
-    first = cell.begin(forks, "pass")
-    until(lambda: psutil.Process(first.pid).status() == psutil.STATUS_ZOMBIE)
-    assert cell.run(forks, "pass")[0] == 0  # another one comes and goes
-    assert psutil.Process(first.pid).status() == psutil.STATUS_ZOMBIE
-    assert first.wait(20) == 0 and cell.run(forks, "pass")[0] == 0
-    assert not psutil.pid_exists(first.pid)
-
-
 def test_a_model_server_knows_nothing_of_its_examiner_and_ends_with_it(
     cell: Cell, forks: Forks, end: Callable[[psutil.Process], None]
 ) -> None:
@@ -273,6 +253,26 @@ from trainer.trial import Order, run_trial
 from trainer.warm.harness import Warm
 run_trial(msgspec.json.decode(sys.argv[1], type=Order), lambda progress: None, Warm())
 """
+
+
+def test_a_server_that_works_is_not_replaced_by_one_that_has_more(cell: Cell, tmp_path: Path) -> None:
+    with Warm() as warm:
+        forks = having(warm, NOTHING, tmp_path)
+        process, below = cell.sleeps(forks)
+        assert warm.start(frozenset({"numpy"}), "cpu", tmp_path) is cold
+        assert below.is_running() and warm.start(NOTHING, "cpu", tmp_path) is forks
+        process.terminate()
+        process.wait(20)
+        assert isinstance(warm.start(frozenset({"numpy"}), "cpu", tmp_path), Forks)
+
+
+def test_who_has_ended_keeps_its_number_until_somebody_has_heard_of_it(cell: Cell, forks: Forks) -> None:
+    first = cell.begin(forks, "pass")
+    until(lambda: psutil.Process(first.pid).status() == psutil.STATUS_ZOMBIE)
+    assert cell.run(forks, "pass")[0] == 0  # another one comes and goes
+    assert psutil.Process(first.pid).status() == psutil.STATUS_ZOMBIE
+    assert first.wait(20) == 0 and cell.run(forks, "pass")[0] == 0
+    assert not psutil.pid_exists(first.pid)
 
 
 def test_with_a_killed_harness_die_its_fork_server_and_its_trial(tmp_path: Path) -> None:
