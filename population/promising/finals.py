@@ -68,10 +68,16 @@ def _is_torn(population: Population, commit: str) -> bool:
     """Whether the scores of a commit contradict each other, in the session in which it has any."""
     trials = population.measured[commit]
     together = {trial.session for trial in trials} == {population.session}
-    asked = any(population.trials[number].candidate.commit == commit for number in population.running)
+    asked = _under_way(population, commit) > 0
     return together and not asked and contradict(population.scores[commit], weigh(population).sigma)
 
 
 def _measured(population: Population, commit: str) -> int:
     """Trials of this session, over or under way, that have no part in a commit's being chosen."""
-    return sum(trial.session == population.session for trial in impartial(population, commit))
+    over = sum(trial.session == population.session for trial in impartial(population, commit))
+    return over + _under_way(population, commit)
+
+
+def _under_way(population: Population, commit: str) -> int:
+    """Trials of a commit that have begun and have no outcome yet."""
+    return sum(population.trials[number].candidate.commit == commit for number in population.running)

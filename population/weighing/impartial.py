@@ -8,10 +8,10 @@ from population.state import Population, Trial
 
 
 def impartial(population: Population, commit: str) -> list[Trial]:
-    """Trials of a commit that have no part in its being built on, oldest first; scored, failed or running."""
+    """Finished trials of a commit that had no part in its being built on, oldest first; scored or not."""
     trials = population.turns.get(population.commits[commit], ())
     built = 0 if commit == population.baseline else _built_on(population, commit)
-    return [trial for trial in trials if trial.number > built]
+    return [trial for trial in trials if trial.outcome is not None and trial.number > built]
 
 
 def _built_on(population: Population, commit: str) -> int:

@@ -429,8 +429,14 @@ def test_no_more_trials_are_begun_than_there_are_gpus_nor_than_were_asked_for(
 def test_what_is_foreseen_is_decided_if_the_trial_under_way_comes_to_nothing(
     entries: list[Entry], policy: PolicyName
 ) -> None:
-    population, rules = _folded(entries), Rules(policy, lineages=1)
-    assume(len(population.running) == 1 and not population.unjudged)
+    population, rules = Population(), Rules(policy, lineages=1)
+    trains = 0  # the last entry after which one trial is under way, and nothing else is to be done
+    for number, entry in enumerate(entries, start=1):
+        apply(population, entry)
+        if len(population.running) == 1 and not population.unjudged:
+            trains = number
+    assume(trains)
+    population = _folded(entries[:trains])
     told = foreseen(population, rules, Facts())
     for event in (Finished(population.running[0], Crashed("no"), Usage(population.at)), None):
         event = event or decide(population, rules, Facts())
