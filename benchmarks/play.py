@@ -7,7 +7,7 @@ what the search would report, and what of that is true. `carried_out` takes any 
 import math
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from functools import lru_cache
 from heapq import heappop, heappush
@@ -94,9 +94,8 @@ class Simulated:
     def __init__(self, world: World, arm: Arm) -> None:
         self._world, self._arm = world, arm
         self.overlaps = arm.overlaps
-        self._ahead: Order | None = None
+        self._ahead: Sequence[Order] = ()
         self._examined = False  # whether the last trial ended with an exam
-        self._looked = False  # whether the loop has looked again since something happened
         self._minds: dict[str, Mind] = {}
         # With the time at which they are ready, soonest first, and of several the one that began first.
         self._thoughts: list[tuple[float, Request]] = []
@@ -124,27 +123,21 @@ class Simulated:
         with self._aside():
             outcome, curve = _raced(self._world, order)
         wall_s = self._wall_s(outcome) - self._hidden_s(order)
-        self._ahead, self._examined = None, isinstance(outcome, Completed)
+        self._ahead, self._examined = (), isinstance(outcome, Completed)
         report = Report(outcome, Usage(self._now, wall_s=wall_s, curve=curve))
         self.worked_s += wall_s
         heappush(self._trials, (self._now + wall_s, order.trial, Trained(order.trial, report)))
 
-    def ahead(self, order: Order) -> None:
-        self._ahead = order
+    def ahead(self, orders: Sequence[Order]) -> None:
+        self._ahead = orders
 
     def wait(self, timeout_s: float) -> Message | None:
         """What happens next; a thought before a trial that ends at the same moment.
 
-        While a trial runs nobody looks at the clock, and no time-out is kept. But where trials overlap the
-        loop looks again once it has waited for a mind as long as it does.
+        While a trial runs nobody looks at the clock, and no time-out is kept.
         """
         thought = self._thoughts[0][0] if self._thoughts else math.inf
         ended = self._trials[0][0] if self._trials else math.inf
-        look = self.overlaps and bool(self._trials) and not self._looked
-        self._looked = look and min(thought, ended) > self._now + PATIENCE_S
-        if self._looked:
-            self._now += PATIENCE_S
-            return None
         if ended < thought:
             self._now, _, message = heappop(self._trials)
             return message
@@ -167,9 +160,11 @@ class Simulated:
 
     def _hidden_s(self, order: Order) -> float:
         """What of that went on while the last trial trained and was examined, if this one was foreseen."""
-        if self._ahead is None or replace(order, limits=()) != self._ahead:
+        foreseen = replace(order, limits=())
+        if foreseen not in self._ahead:
             return 0.0
-        return IMPORT_S + (min(COMPILE_S, EXAM_S) if self._examined else 0.0) - BETWEEN_S
+        beside_exam = self._examined and foreseen == self._ahead[0]
+        return IMPORT_S + (min(COMPILE_S, EXAM_S) if beside_exam else 0.0) - BETWEEN_S
 
     @contextmanager
     def _aside(self) -> Iterator[None]:

@@ -2,7 +2,7 @@
 
 import os
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
@@ -60,9 +60,9 @@ class Trainer:
             self._progress = None
             self._lock.release()
 
-    def ahead(self, order: Order) -> None:
-        """Start up what is likely to be the next trial."""
-        self._slot.ahead(self._abroad.carried(order) if self._abroad else order)
+    def ahead(self, orders: Sequence[Order]) -> None:
+        """Start up what may be the next trial, the likeliest first."""
+        self._slot.ahead([self._abroad.carried(order) if self._abroad else order for order in orders])
 
     def progress(self) -> Progress | None:
         return self._progress

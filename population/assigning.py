@@ -32,11 +32,13 @@ def again(population: Population, candidate: int, reason: str) -> Assigned:
 def soonest(population: Population, rules: Rules, facts: Facts) -> list[Lineage]:
     """Lineages that have a candidate, or are still thinking and worth a moment's wait.
 
-    Where trials start up ahead of their turn it is not worth while, as long as any has a fresh one.
+    Where trials start up ahead of their turn nobody is waited for, as long as any has one.
     """
-    ahead = [line for line in population.living if fresh(population, line) is not None]
-    if rules.speculates and ahead:
-        return ahead
+    if rules.speculates:
+        ready = [line for line in population.living if line.ready]
+        up_to_date = [line for line in ready if fresh(population, line) is not None]
+        if ready:
+            return up_to_date or ready
     return [line for line in population.living if line.ready or is_thinking(line, rules, facts)]
 
 

@@ -6,7 +6,7 @@ does it with actors.
 """
 
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Protocol, TypeAlias
 
@@ -68,10 +68,10 @@ class Backend(Protocol):
     def train(self, order: Order) -> None:
         """Give a GPU to a trial; never called while as many are under way as there are slots."""
 
-    def ahead(self, order: Order) -> None:
-        """Start a trial up that is likely to come next, beside those under way, where that `overlaps`.
+    def ahead(self, orders: Sequence[Order]) -> None:
+        """Start up what may be the next trial, beside those under way, where that `overlaps`.
 
-        Nothing that was decided: it may never be trained, and another one may bear its number.
+        The likeliest is first. Nothing was decided: they bear the same number, and none may ever be trained.
         """
 
     def wait(self, timeout_s: float) -> Message | None:
@@ -118,7 +118,7 @@ class Inline:
         assert len(self._orders) < self._gpus, "one trial at a time on each GPU"
         self._orders.append(order)
 
-    def ahead(self, order: Order) -> None:
+    def ahead(self, orders: Sequence[Order]) -> None:
         pass
 
     def wait(self, timeout_s: float) -> Message | None:

@@ -16,7 +16,7 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from functools import partial
 from pathlib import Path
@@ -116,14 +116,14 @@ class Cluster:
         assert place is not None, "one trial at a time on each GPU"
         self._training[self._trainers[place].train.remote(order)] = place, order
 
-    def ahead(self, order: Order) -> None:
+    def ahead(self, orders: Sequence[Order]) -> None:
         """Where the trial that began first is, which is likely to end first.
 
         What was started at another place before waits there until that is given a trial, or the run ends.
         """
         if self._training and self.overlaps:
             place, _ = min(self._training.values(), key=lambda each: each[1].trial)
-            self._trainers[place].ahead.remote(order)
+            self._trainers[place].ahead.remote(orders)
             self._ahead = place
 
     def wait(self, timeout_s: float) -> Message | None:

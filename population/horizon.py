@@ -18,7 +18,7 @@ def trials_left(population: Population, rules: Rules, facts: Facts) -> float:
     if rules.trials is not None:
         left = float(rules.trials - population.finished - running)
     if rules.hours is not None:
-        rounds = (rules.hours * 3600 - facts.elapsed_s) // _trial_s(population)
+        rounds = (rules.hours * 3600 - facts.elapsed_s) // trial_s(population)
         left = min(left, slots(rules, facts) * rounds - running)
     return min(left, _affordable(population, rules))
 
@@ -38,7 +38,7 @@ def spent(population: Population, rules: Rules) -> bool:
     return rules.max_cost is not None and population.cost_usd >= rules.max_cost
 
 
-def _trial_s(population: Population) -> float:
+def trial_s(population: Population) -> float:
     """How long the next trial will take, start-up and exam included: as long as the longest of late."""
     usages = (trial.usage for trial in islice(reversed(population.trials.values()), 5))
     return max([population.run.budget_s, *(usage.wall_s for usage in usages if usage is not None)])

@@ -1,8 +1,7 @@
 """What is decided: pure functions from a population to the next decision.
 
 `decide` is asked again after every event and answers with one decision, or None where the run has to wait
-for a proposal or for a trial that is under way; `foreseen` says what it is likely to answer when that has
-ended. Policies differ in three questions only:
+for a proposal or for a trial that is under way. Policies differ in three questions only:
 
 | policy       | who gets the GPU              | what a candidate starts from | what advances            |
 |--------------|-------------------------------|------------------------------|--------------------------|
@@ -22,13 +21,13 @@ from population.horizon import slots, spent, trials_left
 from population.promising.finals import due
 from population.promising.promise import Step, promised
 from population.promising.sharing import sharing
-from population.records import Assigned, Ended, Judged
+from population.records import Ended, Judged
 from population.rules import POLICIES, Facts, PolicyName, Rules
 from population.state import Lineage, Population
 from population.verdicts import told, verdict
 
 __all__ = [
-    "DRY", "FIRST_SEED", "POLICIES", "Decision", "Facts", "PolicyName", "Rules", "decide", "foreseen",
+    "DRY", "FIRST_SEED", "POLICIES", "Decision", "Facts", "PolicyName", "Rules", "decide",
 ]  # fmt: skip
 
 Decision: TypeAlias = Step | Judged | Ended
@@ -48,16 +47,6 @@ def decide(population: Population, rules: Rules, facts: Facts) -> Decision | Non
     if len(population.running) >= slots(rules, facts):
         return None
     return _next(population, rules, facts)
-
-
-def foreseen(population: Population, rules: Rules, facts: Facts) -> Assigned | None:
-    """The trial that follows if those under way come to nothing, as most do; None if none can be told."""
-    if not population.running or population.ended is not None or population.combining is not None:
-        return None
-    if _over(population, rules, facts):
-        return None
-    step = _next(population, rules, facts)
-    return step if isinstance(step, Assigned) else None
 
 
 def _next(population: Population, rules: Rules, facts: Facts) -> Step | None:

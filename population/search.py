@@ -5,7 +5,6 @@ policy.py, what a decision to combine comes to in combining.py, how a run is beg
 opening.py, what machines do in backend.py.
 """
 
-import math
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -23,16 +22,18 @@ from population.backend import Answered, Backend, Cut, Gone, Message, Trained
 from population.candidates import Origin, committed
 from population.combining import combined
 from population.drafting import Answer
+from population.foresight import foreseen
 from population.genomes import Genomes
 from population.inbox import Inbox
 from population.journal import Journal, folded
 from population.lineage import Mind
 from population.names import STAND_IN
-from population.policy import Facts, decide, foreseen
+from population.policy import Facts, decide
 from population.proposers import NoIdea
 from population.racing import limits, races
 from population.records import (
     Assigned,
+    Candidate,
     Crashed,
     Declined,
     Ended,
@@ -122,7 +123,7 @@ class Search:
         self._export_at = 0.0
         self._judged = False  # since things were settled
         self._poll_s = min(POLL_S, max(patience_s, _LEAST_S))
-        self._foresaw, self._look_again_at = 0, 0.0  # entries of the journal; by the monotonic clock
+        self._foresaw = 0  # entries of the journal when it was last looked ahead
         self._begun = clock.monotonic()
         for lineage in self.population.living:
             backend.enrol(lineage.name, mind_of(lineage.name, lineage.brief, lineage.proposer))
@@ -197,31 +198,25 @@ class Search:
 
     def launch(self, assigned: Assigned) -> None:
         """Give a candidate a GPU."""
-        order = self.order(assigned)
-        limits = self.limits(self.population.trials[assigned.trial], order.genome)
-        self.backend.train(replace(order, limits=limits))
+        candidate = self.population.candidates[assigned.candidate]
+        genome = self.genomes.text(candidate.commit)
+        limits = self.limits(self.population.trials[assigned.trial], genome)
+        self.backend.train(replace(self.order(assigned, candidate, genome), limits=limits))
 
     def look_ahead(self) -> None:
-        """Have the trial that is likely to come next started up, once more is known of which that is.
-
-        Nothing is decided by it, so nothing of it is in the journal.
-        """
-        now, entries = self.clock.monotonic(), self.population.entries
-        if not self.backend.overlaps or (entries == self._foresaw and now < self._look_again_at):
+        """Have what may be the next trial started up, whenever more is known of which that is."""
+        if not self.backend.overlaps or self.population.entries == self._foresaw:
             return
-        assigned = foreseen(self.population, self.rules, self.facts())
-        if assigned is not None:
-            self.backend.ahead(self.order(assigned))
-        self._foresaw = entries
-        # Who thinks may be waited for until then.
-        self._look_again_at = math.inf if assigned is not None else now + self.rules.patience_s
+        told = foreseen(self.population, self.rules, self.facts(), self.genomes)
+        if told:
+            self.backend.ahead([self.order(one.assigned, one.candidate, one.genome) for one in told])
+        self._foresaw = self.population.entries
 
-    def order(self, assigned: Assigned) -> Order:
+    def order(self, assigned: Assigned, candidate: Candidate, genome: str) -> Order:
         """What a machine is told of a trial, but for the limits of its loss."""
-        candidate = self.population.candidates[assigned.candidate]
         return Order(
             trial=assigned.trial,
-            genome=self.genomes.text(candidate.commit),
+            genome=genome,
             seed=assigned.seed,
             task=self.settings.task,
             log=str(self.folder.log(assigned.trial)),

@@ -5,9 +5,9 @@ updates in place, so that a long journal folds in linear time. Everyone else rea
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, replace
 from math import isfinite
-from typing import TypeAlias, assert_never
+from typing import Any, TypeAlias, assert_never
 
 from population.records import (
     Adopted,
@@ -189,6 +189,34 @@ def replay(entries: Iterable[Entry]) -> Population:
     for entry in entries:
         apply(population, entry)
     return population
+
+
+def aside(population: Population) -> Population:
+    """A copy that can be changed while this one stays as it is.
+
+    What does not change any more is shared: records, and trials that were judged.
+    """
+    parts = {part.name: _copied(getattr(population, part.name)) for part in fields(population)}
+    apart = Population(**parts)
+    for number in (*apart.running, *apart.unjudged):
+        trial = apart.trials[number] = replace(apart.trials[number])
+        candidate = trial.candidate
+        for turns in (apart.turns[candidate.number], apart.measured.get(candidate.commit, [])):
+            turns[:] = [trial if turn.number == number else turn for turn in turns]
+    return apart
+
+
+def _copied(value: Any) -> Any:
+    """Of lists, sets and lineages, also within a dictionary; anything else is itself."""
+    match value:
+        case dict():
+            return {key: _copied(part) for key, part in value.items()}
+        case list() | set():
+            return value.copy()
+        case Lineage():
+            return replace(value, **{part.name: _copied(getattr(value, part.name)) for part in fields(value)})
+        case _:
+            return value
 
 
 def apply(population: Population, entry: Entry) -> None:

@@ -86,8 +86,7 @@ class Usage(Struct, frozen=True):
     `started_at` is when the trial was given the GPU; until then it may have started up for `ahead_s`, while
     another one trained. `startup_s` ends when the clock starts, `training_s` when the process is gone; a task
     without a clock has no start-up and trains from its first instruction. `wall_s` is all of it, from
-    `started_at` on. `steps`, `trained_tokens` and `curve` are the
-    candidate's own word, as telemetry is.
+    `started_at` on. `steps`, `trained_tokens` and `curve` are the candidate's own word, as telemetry is.
     """
 
     started_at: float  # unix seconds

@@ -1,4 +1,4 @@
-"""One GPU's slot: one trial has it, and the one that is likely to come next starts up meanwhile.
+"""One GPU's slot: one trial has it, and what may come next starts up meanwhile.
 
 Only the clock of one runs at a time, and no clock runs beside an exam. When a training is over and its exam
 begins, the next trial may start up on the GPU as well, if both seem to fit. What fails while the GPU was
@@ -8,6 +8,7 @@ shared is done again alone: the failure may have been the other one's.
 import os
 import secrets
 import threading
+from collections.abc import Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from pathlib import Path
 from typing import Final, Protocol
@@ -20,6 +21,7 @@ from trainer.training import Watch
 from trainer.trial import Order
 from trainer.turn import Turn
 
+AHEAD: Final = 2  # trials at most that start up for one turn: in case the one before gains nothing, and gains
 BOTH: Final = 1.4  # of what a training took of the card, room for its exam and for the next trial's start-up
 
 
@@ -59,9 +61,8 @@ class Begun:
         finally:
             self._log.unlink(missing_ok=True)
 
-    def drop(self) -> None:
-        """End it; it is gone when this returns."""
-        self.turn.drop()
+    def gone(self) -> None:
+        """Wait until it is gone; it was dropped."""
         self._report.exception()
         self._log.unlink(missing_ok=True)
 
@@ -80,27 +81,25 @@ class Slot:
 
     def __init__(self, run: Run, card_mb: float | None = None) -> None:
         self._run, self._card_mb = run, card_mb
-        self._threads = ThreadPoolExecutor(max_workers=2)
+        self._threads = ThreadPoolExecutor(max_workers=1 + AHEAD)
         self._lock = threading.RLock()
         self._now: Begun | None = None
-        self._next: Begun | None = None
+        self._next: list[Begun] = []  # the likeliest first
         self._shares = False  # whether the trial that has the GPU is in its exam, and leaves room beside it
 
-    def ahead(self, order: Order) -> None:
-        """Start up what is likely to be the next trial; what was started before for that is dropped.
+    def ahead(self, orders: Sequence[Order]) -> None:
+        """Start up what may be the next trial, the likeliest first, and drop what else was started for that.
 
         A task whose data is not fed cannot be kept from training at once, nor a genome that does not call
         `prepare.turn()` from using the GPU: nothing is done for them.
         """
         with self._lock:
-            late = self._now is not None and self._now.order.trial >= order.trial
-            there = self._next is not None and self._next.is_of(order)
-            if late or there or not is_fed(order.task) or not waits(order.genome):
-                return
-            self.close()
-            self._next = self._begin(order)
-            if self._shares:
-                self._next.turn.give_gpu()
+            if any(self._now is not None and self._now.order.trial >= order.trial for order in orders):
+                return  # it came too late
+            wanted = [order for order in orders if is_fed(order.task) and waits(order.genome)][:AHEAD]
+            self._drop([trial for trial in self._next if not any(map(trial.is_of, wanted))])
+            self._next = [self._begun(order) or self._begin(order) for order in wanted]
+            self._share()
 
     def train(self, order: Order, watch: Watch) -> Report:
         """Run a trial to the end of its exam; one that was started ahead goes on."""
@@ -108,6 +107,7 @@ class Slot:
             with self._lock:
                 trial = self._now = self._taken(order)
                 trial.start(order, watch)
+                self.close()
             try:
                 report = trial.report()
             finally:
@@ -118,9 +118,7 @@ class Slot:
     def close(self) -> None:
         """Drop what was started ahead."""
         with self._lock:
-            found, self._next = self._next, None
-            if found is not None:
-                found.drop()
+            self._drop(self._next)
 
     def trained(self, trial: Begun, peak_memory_mb: float) -> None:
         """A trial begins its exam."""
@@ -129,27 +127,43 @@ class Slot:
         with self._lock:
             fits = self._card_mb is not None and 0 < BOTH * peak_memory_mb <= self._card_mb
             self._shares = fits or (self._card_mb is None and trial.order.task.device == "cpu")
-            if self._shares and self._next is not None:
-                self._next.turn.give_gpu()
+            self._share()
 
     def alone(self) -> bool:
         """Let the trial that has the GPU be alone on it; False if it was all along."""
         with self._lock:
-            shared = self._shares and self._next is not None
+            shared = self._shares and bool(self._next)
             self._shares = False
             self.close()
             return shared
 
+    def _share(self) -> None:
+        """Let the likeliest go on to the GPU, if there is room."""
+        if self._shares and self._next:
+            self._next[0].turn.give_gpu()
+
     def _taken(self, order: Order) -> Begun:
-        found = self._next
-        if found is not None and found.is_of(order) and not found.spoiled:
-            self._next = None
-            return found
-        self.close()
-        return self._begin(order)
+        """What was started ahead for this, or else anew; nothing beside it has the GPU any more."""
+        found = self._begun(order)
+        if found is None or found.spoiled:
+            found = self._begin(order)
+        self._next = [trial for trial in self._next if trial is not found]
+        self._drop([trial for trial in self._next if trial.turn.gpu_at is not None])
+        return found
+
+    def _begun(self, order: Order) -> Begun | None:
+        return next((trial for trial in self._next if trial.is_of(order)), None)
 
     def _begin(self, order: Order) -> Begun:
         return Begun(self._run, order, self._threads, self)
+
+    def _drop(self, trials: Sequence[Begun]) -> None:
+        """End some of those that were started ahead; they are gone when this returns."""
+        for trial in trials:
+            trial.turn.drop()
+        for trial in trials:
+            trial.gone()
+        self._next = [trial for trial in self._next if trial not in trials]
 
 
 def _starved(turn: Turn, report: Report) -> bool:

@@ -131,7 +131,7 @@ def _given(population: Population, turn: Lineage, rules: Rules, facts: Facts) ->
     """The GPU for a lineage's idea, or the moment's wait that a fresh one is worth."""
     if (number := fresh(population, turn)) is not None:
         return first(population, number, f"{turn.name} has the best sampled forecast")
-    if not turn.ready or is_thinking(turn, rules, facts):
+    if not turn.ready or (not rules.speculates and is_thinking(turn, rules, facts)):
         return None
     idea = population.candidates[turn.ready[0]]
     return Combined(turn.name, turn.tip, (idea.number,), idea.operator, "its lineage's tip has moved")

@@ -3,13 +3,13 @@
 import math
 
 import pytest
-from hypothesis import assume, given
+from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from population.asking import wanting
 from population.assigning import parent
-from population.policy import DRY, POLICIES, Facts, PolicyName, Rules, decide, foreseen
+from population.policy import DRY, POLICIES, Facts, PolicyName, Rules, decide
 from population.records import (
     Adopted,
     Assigned,
@@ -423,27 +423,6 @@ def test_no_more_trials_are_begun_than_there_are_gpus_nor_than_were_asked_for(
         empty = replace(rules, trials=None)
         turn = decide(population, empty, Facts(slots=slots))
         assert not isinstance(turn, Assigned) or len(population.running) < slots
-
-
-@given(histories(), st.sampled_from(POLICIES))
-def test_what_is_foreseen_is_decided_if_the_trial_under_way_comes_to_nothing(
-    entries: list[Entry], policy: PolicyName
-) -> None:
-    population, rules = Population(), Rules(policy, lineages=1)
-    trains = 0  # the last entry after which one trial is under way, and nothing else is to be done
-    for number, entry in enumerate(entries, start=1):
-        apply(population, entry)
-        if len(population.running) == 1 and not population.unjudged:
-            trains = number
-    assume(trains)
-    population = _folded(entries[:trains])
-    told = foreseen(population, rules, Facts())
-    for event in (Finished(population.running[0], Crashed("no"), Usage(population.at)), None):
-        event = event or decide(population, rules, Facts())
-        assert event is not None
-        apply(population, Entry(population.entries + 1, population.at, event))
-    turn = decide(population, rules, Facts())
-    assert told is None or not isinstance(turn, Assigned) or turn == told
 
 
 def _folded(entries: list[Entry]) -> Population:

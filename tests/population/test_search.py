@@ -3,7 +3,7 @@
 import math
 import subprocess
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -540,15 +540,15 @@ class Overlapping(Inline):
 
     def __init__(self) -> None:
         super().__init__(rugged)
-        self.started: Order | None = None
+        self.started: Sequence[Order] = ()
         self.told: list[bool] = []
 
-    def ahead(self, order: Order) -> None:
-        self.started = order
+    def ahead(self, orders: Sequence[Order]) -> None:
+        self.started = orders
 
     def train(self, order: Order) -> None:
         super().train(order)
-        self.told.append(self.started == replace(order, limits=()))
+        self.told.append(replace(order, limits=()) in self.started)
 
 
 @pytest.mark.parametrize("lineages", [1, 4])
@@ -557,5 +557,5 @@ def test_most_trials_are_known_while_the_one_before_them_trains(tmp_path: Path, 
     machines = Overlapping()
     with run.begun(machines=machines) as search:
         search.run()
-    assert sum(machines.told) > 0.55 * len(machines.told)
+    assert sum(machines.told) > 0.8 * len(machines.told)
     assert search.population.finished == 40

@@ -79,7 +79,7 @@ def test_what_was_started_ahead_has_its_turn_without_starting_up_again(
 ) -> None:
     first, second = order(task, tmp_path, 1), order(task, tmp_path, 2)
     with under_way(slot, first) as report:
-        slot.ahead(second)
+        slot.ahead([second])
         one = report()
     two = slot.train(second, lambda progress: None)
     assert isinstance(one.outcome, Completed) and isinstance(two.outcome, Completed)
@@ -94,7 +94,7 @@ def test_no_clock_runs_before_its_turn_however_long_that_takes(
 ) -> None:
     eager = (PACED / "train.py").read_text().replace("prepare.turn()", "if not WIDTH: prepare.turn()")
     second = order(task, tmp_path, 2, eager)
-    slot.ahead(second)
+    slot.ahead([second])
     until(lambda: bool(begun(tmp_path, 2)))
     time.sleep(2.0)  # longer than its budget
     began = time.time()
@@ -105,7 +105,7 @@ def test_no_clock_runs_before_its_turn_however_long_that_takes(
 def test_another_than_the_one_started_ahead_is_started_in_its_place(
     slot: Slot, task: Task, tmp_path: Path
 ) -> None:
-    slot.ahead(order(task, tmp_path, 1))
+    slot.ahead([order(task, tmp_path, 1)])
     until(lambda: bool(begun(tmp_path, 1)))
     other = (PACED / "train.py").read_text().replace("WIDTH = 1.0", "WIDTH = 3.0")
     report = slot.train(order(task, tmp_path, 1, other), lambda progress: None)
@@ -118,7 +118,7 @@ def test_another_than_the_one_started_ahead_is_started_in_its_place(
 def test_what_is_dropped_leaves_no_process_behind(slot: Slot, task: Task, tmp_path: Path) -> None:
     says = "import os, pathlib\npathlib.Path('pid').write_text(str(os.getpid()))\n"
     genome = says + (PACED / "train.py").read_text()
-    slot.ahead(order(task, tmp_path, 1, genome))
+    slot.ahead([order(task, tmp_path, 1, genome)])
     until(lambda: any(path.read_text() for path in (tmp_path / "scratch").rglob("pid")))
     (path,) = (tmp_path / "scratch").rglob("pid")
     pid = int(path.read_text())
@@ -131,7 +131,7 @@ def test_a_genome_that_fails_before_its_turn_is_told_of_when_that_comes(
     slot: Slot, task: Task, tmp_path: Path
 ) -> None:
     broken = order(task, tmp_path, 1, "import prepare\nraise ValueError('no')\nprepare.turn()\n")
-    slot.ahead(broken)
+    slot.ahead([broken])
     until(lambda: "ValueError" in begun(tmp_path, 1))
     report = slot.train(broken, lambda progress: None)
     assert isinstance(report.outcome, Crashed) and "no" in report.outcome.reason
@@ -144,7 +144,7 @@ def test_where_two_do_not_fit_the_next_waits_for_the_end_of_the_exam(
     slot = Slot(partial(run_trial, warm=warm), card_mb=1.0)
     second = order(task, tmp_path, 2)
     with under_way(slot, order(task, tmp_path, 1)) as report:
-        slot.ahead(second)
+        slot.ahead([second])
         one = report()
     two = slot.train(second, lambda progress: None)
     assert two.usage.started_at >= one.usage.started_at + one.usage.wall_s - 0.05
@@ -155,7 +155,7 @@ def test_nothing_is_started_ahead_where_the_harness_has_no_clock_to_hold(
     slot: Slot, task: Task, tmp_path: Path
 ) -> None:
     unfed = replace(task, prepare=task.prepare.replace("def feed(", "def fed("))
-    slot.ahead(order(unfed, tmp_path, 1))
+    slot.ahead([order(unfed, tmp_path, 1)])
     time.sleep(0.5)
     assert not (tmp_path / "scratch").exists()
 
@@ -164,7 +164,7 @@ def test_a_submission_from_before_its_turn_is_examined_in_its_turn(
     slot: Slot, task: Task, tmp_path: Path
 ) -> None:
     hasty = "import prepare\nprepare.submit({'WIDTH': 3, 'RATE': -2, 'DECAY': 0.5})\nif 0: prepare.turn()\n"
-    slot.ahead(order(task, tmp_path, 1, hasty))
+    slot.ahead([order(task, tmp_path, 1, hasty)])
     time.sleep(1.5)
     report = slot.train(order(task, tmp_path, 1, hasty), lambda progress: None)
     assert isinstance(report.outcome, Completed) and report.usage.ahead_s < 1.5
@@ -174,7 +174,7 @@ def test_a_submission_from_before_its_turn_is_examined_in_its_turn(
 def test_what_computes_for_long_before_its_turn_is_ended(slot: Slot, task: Task, tmp_path: Path) -> None:
     computes = "until = time.time() + 20\nwhile time.time() < until: pass"
     busy = (PACED / "train.py").read_text().replace("time.sleep(prepare.IMPORTS_S)", computes)
-    slot.ahead(order(replace(task, startup_s=0.5), tmp_path, 1, busy))
+    slot.ahead([order(replace(task, startup_s=0.5), tmp_path, 1, busy)])
     until(lambda: bool(begun(tmp_path, 1)))
     until(lambda: not list((tmp_path / "scratch").glob("1-*/train.py")), 10.0)
 
@@ -189,7 +189,7 @@ def test_who_fails_to_start_up_on_a_shared_gpu_has_another_try_alone(
     genome = (PACED / "train.py").read_text().replace("prepare.turn()", f"prepare.turn()\n{fails}")
     second = order(task, tmp_path, 2, f"import time\nbegan = time.time()\n{genome}")
     with under_way(slot, order(task, tmp_path, 1)) as report:
-        slot.ahead(second)
+        slot.ahead([second])
         report()
     assert isinstance(slot.train(second, lambda progress: None).outcome, outcome)
 
@@ -199,10 +199,10 @@ def test_two_slots_of_one_run_do_not_touch_each_others_trials(
 ) -> None:
     other, third = Slot(partial(run_trial, warm=warm)), order(task, tmp_path, 3)
     with under_way(slot, order(task, tmp_path, 1)) as one:
-        slot.ahead(third)
+        slot.ahead([third])
         until(lambda: bool(begun(tmp_path, 3)))
         with under_way(other, third) as same:
-            slot.ahead(order(task, tmp_path, 4))
+            slot.ahead([order(task, tmp_path, 4)])
             assert isinstance(same().outcome, Completed)
         assert isinstance(one().outcome, Completed)
 
