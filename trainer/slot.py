@@ -106,8 +106,11 @@ class Slot:
         while True:
             with self._lock:
                 trial = self._now = self._taken(order)
+                rivals = [other for other in self._next if other.order.trial <= order.trial]
+                trial.turn.give_gpu()
+                self._drop([rival for rival in rivals if rival.turn.gpu_at is not None])
                 trial.start(order, watch)
-                self.close()
+                self._drop(rivals)
             try:
                 report = trial.report()
             finally:
@@ -143,12 +146,11 @@ class Slot:
             self._next[0].turn.give_gpu()
 
     def _taken(self, order: Order) -> Begun:
-        """What was started ahead for this, or else anew; nothing beside it has the GPU any more."""
+        """What was started ahead for this, or else anew. What may come after it has been asked for first."""
         found = self._begun(order)
         if found is None or found.spoiled:
-            found = self._begin(order)
-        self._next = [trial for trial in self._next if trial is not found]
-        self._drop([trial for trial in self._next if trial.turn.gpu_at is not None])
+            return self._begin(order)
+        self._next.remove(found)
         return found
 
     def _begun(self, order: Order) -> Begun | None:

@@ -30,6 +30,8 @@ MOST_GRACE_S = 30.0
 LATE_S = 2.0
 LATE_FRACTION = 0.01
 
+DROPPED_S = 0.05  # after which it is seen that a trial will not have its turn
+
 Watch = Callable[[Progress], None]
 
 
@@ -74,7 +76,7 @@ class Training:
         if self.stopped or self._turn.dropped.is_set():
             return 0.0
         if self._turn.clock_at is None:
-            return math.inf
+            return DROPPED_S
         if self._feeder is not None:
             self._clock = self._feeder.clock()
             if self._in_time is None and self._beyond_s() > 0:

@@ -89,6 +89,29 @@ def test_what_was_started_ahead_has_its_turn_without_starting_up_again(
     assert ends(two)[1] - ends(two)[0] >= task.budget_s
 
 
+def test_of_two_that_may_be_next_one_goes_on_and_the_other_is_dropped(
+    slot: Slot, task: Task, tmp_path: Path
+) -> None:
+    genome = (PACED / "train.py").read_text()
+    one, other = (order(task, tmp_path, 2, genome.replace("WIDTH = 1.0", f"WIDTH = {n}.0")) for n in (2, 3))
+    with under_way(slot, order(task, tmp_path, 1)) as report:
+        slot.ahead([one, other])
+        report()
+    found = slot.train(other, lambda progress: None)
+    assert found.usage.ahead_s > 0.4
+    assert isinstance(found.outcome, Completed) and found.outcome.score < 1.118  # as its width says
+    assert not any((tmp_path / "scratch").iterdir())
+
+
+def test_who_may_be_next_can_be_told_before_the_one_that_is_now(
+    slot: Slot, task: Task, tmp_path: Path
+) -> None:
+    second = order(task, tmp_path, 2)
+    slot.ahead([second])
+    slot.train(order(task, tmp_path, 1), lambda progress: None)
+    assert slot.train(second, lambda progress: None).usage.ahead_s > 1.0
+
+
 def test_no_clock_runs_before_its_turn_however_long_that_takes(
     slot: Slot, task: Task, tmp_path: Path
 ) -> None:
