@@ -1,11 +1,13 @@
 """Who is asked for an idea, and for what: something new, another look at a near miss, or a merge.
 
-A lineage without a fresh idea is asked for one when its last was judged; where ideas are had ahead, while
-that is tried, and if it moves the tip the next one is stale. Unless its last answers came to nothing: then it
-is left alone for a while, and for longer each time. One whose mind cannot be reached steps aside in the same
-way, and only when nobody's can be does the optimiser stand in. Minds that read prose get errands besides new
-ideas: a change that could not be put on the tip by structure, and after a drought a near miss whose
-surroundings changed.
+A lineage without a fresh idea is asked for one when its last was judged. Where ideas are had ahead it is
+asked while that is tried, for the first time while the baseline is, and slow minds for one idea more; a tip
+that moves makes them stale.
+
+A lineage whose last answers came to nothing is left alone for a while, and for longer each time. One whose
+mind cannot be reached steps aside in the same way, and only when nobody's can be does the optimiser stand in.
+Minds that read prose get errands besides new ideas: a change that could not be put on the tip by structure,
+and after a drought a near miss whose surroundings changed.
 """
 
 from random import Random
@@ -15,7 +17,7 @@ from msgspec import Struct
 
 from population.assigning import DRY, fresh, parent, unaffordable
 from population.evidence import weigh
-from population.horizon import asked
+from population.horizon import asked, trial_s
 from population.names import reads
 from population.proposers import Task
 from population.records import Candidate
@@ -25,6 +27,7 @@ from population.state import Lineage, Population
 _PATIENT: Final = 16  # most trials that a lineage is left alone for
 _DROUGHT: Final = 6  # trials without an advance after which near misses are looked at again
 _REVISITS: Final = 3  # then one request in so many is about one
+_SCARCE: Final = 2.0  # ideas for each trial, of which some will be stale or repeat others
 _NEAR: Final = 0.25  # probability of being better that makes a near miss
 
 
@@ -37,17 +40,26 @@ class Errand(Struct, frozen=True):
 
 def wanting(population: Population, rules: Rules) -> list[str]:
     """Names of the lineages that should be asked for a candidate now, fewest trials first."""
-    if population.ended is not None or population.baseline_score is None:
+    begins = population.baseline_score is None
+    if population.ended is not None or (begins and not (rules.speculates and population.running)):
         return []
+    enough = _enough(population, rules)
     idle = [
         line
         for line in asked(population)
-        if fresh(population, line) is None
+        if len(fresh(population, line)) < enough
         and (rules.speculates or not _busy(population, line))
         and (_willing(population, line) or stands_in(population, rules, line))
         and not unaffordable(population, rules, line)
     ]
     return [line.name for line in sorted(idle, key=lambda line: len(line.trials))]
+
+
+def _enough(population: Population, rules: Rules) -> int:
+    """Fresh ideas that a lineage should have: two where the minds have hardly more of them than are tried."""
+    minds = [line for line in asked(population) if line.spent.wall_s > 0]
+    had_a_trial = sum(line.requests / line.spent.wall_s for line in minds) * trial_s(population)
+    return 2 if rules.speculates and 0 < had_a_trial <= _SCARCE * rules.gpus else 1
 
 
 def stands_in(population: Population, rules: Rules, lineage: Lineage) -> bool:

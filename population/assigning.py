@@ -32,13 +32,15 @@ def again(population: Population, candidate: int, reason: str) -> Assigned:
 def soonest(population: Population, rules: Rules, facts: Facts) -> list[Lineage]:
     """Lineages that have a candidate, or are still thinking and worth a moment's wait.
 
-    Where trials start up ahead of their turn nobody is waited for, as long as any has one.
+    Where trials start up ahead of their turn nobody is waited for, as long as any has one; and what has
+    started up goes on, though a better one may have come since.
     """
     if rules.speculates:
         ready = [line for line in population.living if line.ready]
-        up_to_date = [line for line in ready if fresh(population, line) is not None]
+        up_to_date = [line for line in ready if fresh(population, line)]
+        started = [line for line in up_to_date if not facts.ahead.isdisjoint(fresh(population, line)[:1])]
         if ready:
-            return up_to_date or ready
+            return started or up_to_date or ready
     return [line for line in population.living if line.ready or is_thinking(line, rules, facts)]
 
 
@@ -52,11 +54,10 @@ def parent(population: Population, lineage: Lineage) -> str:
     return lineage.root if population.run.policy == "best-of-n" else lineage.tip
 
 
-def fresh(population: Population, lineage: Lineage) -> int | None:
-    """The oldest candidate waiting that was made from where the lineage stands; None if all are stale."""
+def fresh(population: Population, lineage: Lineage) -> list[int]:
+    """The candidates waiting that were made from where the lineage stands, oldest first."""
     stand = parent(population, lineage)
-    made = (number for number in lineage.ready if population.candidates[number].base == stand)
-    return next(made, None)
+    return [number for number in lineage.ready if population.candidates[number].base == stand]
 
 
 def dry(population: Population, rules: Rules) -> bool:

@@ -1,8 +1,9 @@
 """What is likely to come next, told while a trial is under way.
 
 The policy is asked of a copy of the population in which the trial that began first has ended: with nothing
-gained, as most do, and with a gain, which everyone then builds on, so that what was to be next becomes
-another genome. Nothing is decided by it, so nothing of it is in the journal.
+gained, as most do; with too little to be told from noise, which may be tried together with other such; and
+with a gain, which everyone then builds on, so that what was to be next becomes another genome. Nothing is
+decided by it, so nothing of it is in the journal.
 """
 
 from typing import Final
@@ -19,7 +20,7 @@ from population.records import Assigned, Candidate, Completed, Ended, Entry, Eve
 from population.rules import Facts, Rules
 from population.state import Population, apply, aside
 
-_MISS, _WIN = 1.0, -3.0  # what a trial may score, in sigmas from what it has to beat
+_SCORES: Final = (1.0, -0.5, -3.0)  # that a trial may have, in sigmas from what it has to beat
 _FIRST: Final = 1.0  # and where nothing is known
 _DECISIONS: Final = 64  # from one trial to the next, at most
 
@@ -36,7 +37,7 @@ def foreseen(population: Population, rules: Rules, facts: Facts, genomes: Genome
     """The trials that may follow those under way, the likeliest first; none if none can be told."""
     if not population.running or population.combining is not None or population.unjudged:
         return []
-    later = replace(facts, elapsed_s=facts.elapsed_s + trial_s(population), thinking={})
+    later = replace(facts, elapsed_s=facts.elapsed_s + trial_s(population), thinking={}, ahead=frozenset())
     found: list[Foreseen] = []
     for score in _scores(population):
         after = aside(population)
@@ -67,7 +68,7 @@ def _scores(population: Population) -> list[float]:
     if base is None:
         return [_FIRST]
     sigma = weigh(population).sigma
-    return [base + _MISS * sigma, base + _WIN * sigma]
+    return [base + distance * sigma for distance in _SCORES]
 
 
 def _next(population: Population, rules: Rules, facts: Facts, genomes: Imagined) -> Foreseen | None:

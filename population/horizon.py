@@ -38,6 +38,12 @@ def spent(population: Population, rules: Rules) -> bool:
     return rules.max_cost is not None and population.cost_usd >= rules.max_cost
 
 
+def startup_s(population: Population) -> float:
+    """How long it took a trial to start up that nothing was done for ahead; 0.0 before one has."""
+    usages = (trial.usage for trial in population.trials.values())
+    return next((usage.startup_s for usage in usages if usage is not None), 0.0)
+
+
 def trial_s(population: Population) -> float:
     """How long the next trial will take, start-up and exam included: as long as the longest of late."""
     usages = (trial.usage for trial in islice(reversed(population.trials.values()), 5))

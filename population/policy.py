@@ -51,21 +51,24 @@ def decide(population: Population, rules: Rules, facts: Facts) -> Decision | Non
 
 def _next(population: Population, rules: Rules, facts: Facts) -> Step | None:
     """What to do with a GPU that is free, while trials may be under way on others; None to wait."""
-    if population.baseline_score is not None and (number := _submitted(population)) is not None:
+    if population.baseline_score is None:
+        number = _baseline(population)
+        return None if number is None else first(population, number, "the baseline comes first")
+    if (number := _submitted(population)) is not None:
         return first(population, number, "it was submitted, and somebody waits for it")
-    if rules.policy == "promise" and population.baseline_score is not None:
+    if rules.policy == "promise":
         return promised(population, rules, facts)
     lineage = _turn(population, rules, facts)
     if lineage is None or not lineage.ready:
         return None
-    return first(population, lineage.ready[0], _why(population, rules, lineage))
+    return first(population, lineage.ready[0], _why(rules, lineage))
 
 
 def _over(population: Population, rules: Rules, facts: Facts) -> str | None:
     """Why no further trial may begin, or None. A trial is begun only if it can end within the limit."""
     if facts.stopping:
         return "stopped by hand"
-    waiting = population.running or any(line.ready for line in population.living)
+    waiting = population.running or _baseline(population) is not None
     if population.baseline_score is None and population.finished and not waiting:
         last = population.trials[max(population.trials)]
         return f"the baseline has no score: {told(last)}"
@@ -85,6 +88,12 @@ def _spent(population: Population, rules: Rules) -> str | None:
     return f"${population.cost_usd:.2f} are spent, of ${rules.max_cost:.2f} for minds"
 
 
+def _baseline(population: Population) -> int | None:
+    """The baseline's candidate, if that waits for the GPU."""
+    number = None if population.baseline is None else population.commits[population.baseline]
+    return number if any(number in line.ready for line in population.living) else None
+
+
 def _submitted(population: Population) -> int | None:
     """The oldest candidate waiting that somebody submitted."""
     waiting = (number for line in population.living for number in line.ready)
@@ -102,9 +111,7 @@ def _turn(population: Population, rules: Rules, facts: Facts) -> Lineage | None:
     return min(soon, key=lambda line: len(line.trials))
 
 
-def _why(population: Population, rules: Rules, lineage: Lineage) -> str:
-    if population.baseline_score is None:
-        return "the baseline comes first"
+def _why(rules: Rules, lineage: Lineage) -> str:
     match rules.policy:
         case "greedy":
             return f"{lineage.name} has the best tip"

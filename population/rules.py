@@ -25,9 +25,10 @@ class Rules(Struct, frozen=True):
 
 
 class Facts(Struct, frozen=True):
-    """What the journal does not tell: time spent, who is thinking for how long, and whether to stop."""
+    """What the journal does not tell: time spent, who thinks for how long, whether to stop, what began."""
 
     elapsed_s: float = 0.0
     thinking: Mapping[str, float] = {}  # seconds since the lineage was asked
     stopping: bool = False
     slots: int | None = None  # GPUs that can be used at present, if not all
+    ahead: frozenset[int] = frozenset()  # candidates that have started up, one of which may be next

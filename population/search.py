@@ -24,6 +24,7 @@ from population.combining import combined
 from population.drafting import Answer
 from population.foresight import foreseen
 from population.genomes import Genomes
+from population.horizon import startup_s
 from population.inbox import Inbox
 from population.journal import Journal, folded
 from population.lineage import Mind
@@ -123,6 +124,7 @@ class Search:
         self._export_at = 0.0
         self._judged = False  # since things were settled
         self._poll_s = min(POLL_S, max(patience_s, _LEAST_S))
+        self._ahead: frozenset[int] = frozenset()  # candidates that may be next, and have started up
         self._foresaw = 0  # entries of the journal when it was last looked ahead
         self._begun = clock.monotonic()
         for lineage in self.population.living:
@@ -202,15 +204,27 @@ class Search:
         genome = self.genomes.text(candidate.commit)
         limits = self.limits(self.population.trials[assigned.trial], genome)
         self.backend.train(replace(self.order(assigned, candidate, genome), limits=limits))
+        self._ahead = frozenset()
 
     def look_ahead(self) -> None:
         """Have what may be the next trial started up, whenever more is known of which that is."""
-        if not self.backend.overlaps or self.population.entries == self._foresaw:
+        seen = self.population.entries
+        if not self.backend.overlaps or seen == self._foresaw or (self._ahead and self._too_late()):
             return
+        self._foresaw = seen
         told = foreseen(self.population, self.rules, self.facts(), self.genomes)
         if told:
             self.backend.ahead([self.order(one.assigned, one.candidate, one.genome) for one in told])
-        self._foresaw = self.population.entries
+            numbers = frozenset(one.candidate.number for one in told)
+            self._ahead = numbers & self.population.candidates.keys()
+
+    def _too_late(self) -> bool:
+        """Whether a trial is so near its end that another could not start up before that."""
+        if not self.population.running:
+            return False
+        first = self.population.trials[self.population.running[0]]
+        until = first.assigned_at + self.population.run.budget_s - startup_s(self.population)
+        return self.clock.time() > until
 
     def order(self, assigned: Assigned, candidate: Candidate, genome: str) -> Order:
         """What a machine is told of a trial, but for the limits of its loss."""
@@ -293,7 +307,7 @@ class Search:
         now = self.clock.monotonic()
         thinking = {name: now - asked.at for name, asked in self.asked.items()}
         stopping, slots = self.interrupts > 0, self.backend.slots()
-        return Facts(now - self._begun, thinking, stopping, slots)
+        return Facts(now - self._begun, thinking, stopping, slots, self._ahead)
 
     def export(self) -> None:
         """Write what people open: tables, the best genome and its diff."""

@@ -21,7 +21,7 @@ from trainer.training import Watch
 from trainer.trial import Order
 from trainer.turn import Turn
 
-AHEAD: Final = 2  # trials at most that start up for one turn: in case the one before gains nothing, and gains
+AHEAD: Final = 3  # trials at most that start up for one turn, as the one before may end in several ways
 BOTH: Final = 1.4  # of what a training took of the card, room for its exam and for the next trial's start-up
 
 

@@ -129,8 +129,10 @@ def _turn(seen: Prospects, soon: list[Lineage]) -> Lineage:
 
 def _given(population: Population, turn: Lineage, rules: Rules, facts: Facts) -> Assigned | Combined | None:
     """The GPU for a lineage's idea, or the moment's wait that a fresh one is worth."""
-    if (number := fresh(population, turn)) is not None:
-        return first(population, number, f"{turn.name} has the best sampled forecast")
+    if numbers := fresh(population, turn):
+        started = numbers[0] in facts.ahead
+        why = "had, when this was started up," if started else "has"
+        return first(population, numbers[0], f"{turn.name} {why} the best sampled forecast")
     if not turn.ready or (not rules.speculates and is_thinking(turn, rules, facts)):
         return None
     idea = population.candidates[turn.ready[0]]
