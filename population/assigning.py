@@ -38,9 +38,8 @@ def soonest(population: Population, rules: Rules, facts: Facts) -> list[Lineage]
     if rules.speculates:
         ready = [line for line in population.living if line.ready]
         up_to_date = [line for line in ready if fresh(population, line)]
-        started = [line for line in up_to_date if not facts.ahead.isdisjoint(fresh(population, line)[:1])]
-        if ready:
-            return started or up_to_date or ready
+        if soon := up_to_date or ready:
+            return [line for line in soon if has_begun(population, line, facts)] or soon
     return [line for line in population.living if line.ready or is_thinking(line, rules, facts)]
 
 
@@ -58,6 +57,12 @@ def fresh(population: Population, lineage: Lineage) -> list[int]:
     """The candidates waiting that were made from where the lineage stands, oldest first."""
     stand = parent(population, lineage)
     return [number for number in lineage.ready if population.candidates[number].base == stand]
+
+
+def has_begun(population: Population, lineage: Lineage, facts: Facts) -> bool:
+    """Whether what the lineage would try next has started up."""
+    idea = next(iter(fresh(population, lineage) or lineage.ready), None)
+    return (idea, parent(population, lineage)) in facts.ahead
 
 
 def dry(population: Population, rules: Rules) -> bool:

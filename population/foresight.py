@@ -17,7 +17,7 @@ from population.genomes import Genomes, Shelf
 from population.horizon import trial_s
 from population.policy import decide
 from population.records import Assigned, Candidate, Completed, Ended, Entry, Event, Finished, Usage
-from population.rules import Facts, Rules
+from population.rules import Begun, Facts, Rules
 from population.state import Population, apply, aside
 
 _SCORES: Final = (1.0, -0.5, -3.0)  # that a trial may have, in sigmas from what it has to beat
@@ -31,6 +31,12 @@ class Foreseen(Struct, frozen=True):
     assigned: Assigned
     candidate: Candidate
     genome: str
+
+    @property
+    def begun(self) -> Begun:
+        """The idea that it tries, and the commit it is tried on, which may not be that it was made from."""
+        made = self.candidate
+        return (made.combines[0] if len(made.combines) == 1 else made.number), made.base
 
 
 def foreseen(population: Population, rules: Rules, facts: Facts, genomes: Genomes) -> list[Foreseen]:

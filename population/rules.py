@@ -8,6 +8,8 @@ from msgspec import Struct
 PolicyName: TypeAlias = Literal["promise", "greedy", "round-robin", "best-of-n"]
 POLICIES: tuple[PolicyName, ...] = get_args(PolicyName)
 
+Begun: TypeAlias = tuple[int, str]  # a candidate that waits, and the commit that its change is tried on
+
 
 class Rules(Struct, frozen=True):
     """What a run was told. Without a limit it goes on until it is stopped."""
@@ -31,4 +33,4 @@ class Facts(Struct, frozen=True):
     thinking: Mapping[str, float] = {}  # seconds since the lineage was asked
     stopping: bool = False
     slots: int | None = None  # GPUs that can be used at present, if not all
-    ahead: frozenset[int] = frozenset()  # candidates that have started up, one of which may be next
+    ahead: frozenset[Begun] = frozenset()  # what has started up, in case it is next

@@ -29,7 +29,7 @@ from population.inbox import Inbox
 from population.journal import Journal, folded
 from population.lineage import Mind
 from population.names import STAND_IN
-from population.policy import Facts, decide
+from population.policy import decide
 from population.proposers import NoIdea
 from population.racing import limits, races
 from population.records import (
@@ -46,6 +46,7 @@ from population.records import (
     Proposed,
     Usage,
 )
+from population.rules import Begun, Facts
 from population.schedules import same_schedules
 from population.state import Population, Trial, apply, check
 from population.submitting import Receipt, Submission, submitted
@@ -124,7 +125,7 @@ class Search:
         self._export_at = 0.0
         self._judged = False  # since things were settled
         self._poll_s = min(POLL_S, max(patience_s, _LEAST_S))
-        self._ahead: frozenset[int] = frozenset()  # candidates that may be next, and have started up
+        self._ahead: frozenset[Begun] = frozenset()  # what has started up, in case it is next
         self._foresaw = 0  # entries of the journal when it was last looked ahead
         self._begun = clock.monotonic()
         for lineage in self.population.living:
@@ -215,8 +216,7 @@ class Search:
         told = foreseen(self.population, self.rules, self.facts(), self.genomes)
         if told:
             self.backend.ahead([self.order(one.assigned, one.candidate, one.genome) for one in told])
-            numbers = frozenset(one.candidate.number for one in told)
-            self._ahead = numbers & self.population.candidates.keys()
+            self._ahead = frozenset(one.begun for one in told)
 
     def _too_late(self) -> bool:
         """Whether a trial is so near its end that another could not start up before that."""

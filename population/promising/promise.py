@@ -11,7 +11,7 @@ from typing import TypeAlias
 
 from msgspec import Struct
 
-from population.assigning import again, dry, first, fresh, is_thinking, soonest
+from population.assigning import again, dry, first, fresh, has_begun, is_thinking, soonest
 from population.horizon import trials_left
 from population.promising import ventures
 from population.promising.crossing import crossing, idle
@@ -130,8 +130,7 @@ def _turn(seen: Prospects, soon: list[Lineage]) -> Lineage:
 def _given(population: Population, turn: Lineage, rules: Rules, facts: Facts) -> Assigned | Combined | None:
     """The GPU for a lineage's idea, or the moment's wait that a fresh one is worth."""
     if numbers := fresh(population, turn):
-        started = numbers[0] in facts.ahead
-        why = "had, when this was started up," if started else "has"
+        why = "had, when this was started up," if has_begun(population, turn, facts) else "has"
         return first(population, numbers[0], f"{turn.name} {why} the best sampled forecast")
     if not turn.ready or (not rules.speculates and is_thinking(turn, rules, facts)):
         return None

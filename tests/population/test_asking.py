@@ -19,6 +19,7 @@ from population.records import (
     Clashed,
     Combined,
     Completed,
+    Crashed,
     Declined,
     Ended,
     Entry,
@@ -26,6 +27,7 @@ from population.records import (
     Finished,
     Founded,
     Judged,
+    Lost,
     Proposed,
     Thought,
     Usage,
@@ -58,11 +60,11 @@ class Minds(Story):
         """What the lineage would be asked for, by seed."""
         return [errand(self.population, self.population.lineages[name], seed) for seed in SEEDS]
 
-    def answers(self, name: str, cost_usd: float = 0.0, **fields: Any) -> int:
+    def answers(self, name: str, cost_usd: float = 0.0, wall_s: float = 0.0, **fields: Any) -> int:
         """The lineage's own mind has an idea."""
         number, line = len(self.population.candidates) + 1, self.population.lineages[name]
         made = candidate(number, name, (parent(self.population, line),))
-        proposed = replace(made, proposer=line.proposer, thought=Thought(cost_usd=cost_usd))
+        proposed = replace(made, proposer=line.proposer, thought=Thought(cost_usd=cost_usd, wall_s=wall_s))
         self.tell(Proposed(replace(proposed, **fields)))
         return number
 
@@ -409,3 +411,42 @@ def test_nobody_is_asked_before_the_baseline_has_a_score_or_after_the_end() -> N
     story.tell(Ended("enough"))
     assert story.wanting() == []
     assert ROOT.commit in story.population.scores
+
+
+AHEAD = Rules(speculates=True)
+
+
+def test_where_ideas_are_had_ahead_minds_think_while_the_baseline_trains() -> None:
+    story = Story(rules=AHEAD)
+    assert story.wanting() == []
+    story.tell(Assigned(1, 1, 1, "first"))
+    assert sorted(story.wanting()) == ["l1", "l2"]
+    idea = story.propose("l1")
+    story.tell(Finished(1, Crashed("ValueError: no"), Usage(1e9)))
+    assert isinstance(story.decide(), Judged)
+    assert isinstance(story.decide(), Ended) and idea not in story.population.tried
+
+
+def test_a_baseline_that_was_lost_comes_before_ideas_that_were_had_meanwhile() -> None:
+    story = Story(rules=AHEAD)
+    story.tell(Assigned(1, 1, 1, "first"))
+    story.propose("l2")
+    story.tell(Lost(1, "no power"))
+    turn = story.decide()
+    assert isinstance(turn, Assigned) and turn.candidate == 1
+
+
+@pytest.mark.parametrize(("think_s", "ideas"), [(1.0, 1), (9.0, 1), (11.0, 2), (100.0, 2)])
+def test_slow_minds_have_another_idea_while_one_waits(think_s: float, ideas: int) -> None:
+    story = Minds(LLM, LLM, rules=AHEAD)
+    assert story.population.run.budget_s == 10.0
+    for number in range(1, 4):
+        assert ("l1" in story.wanting()) == (number <= ideas)
+        story.answers("l1", wall_s=think_s)
+        story.answers("l2", wall_s=think_s)
+
+
+def test_nobody_has_two_ideas_waiting_where_trials_are_not_started_up_ahead() -> None:
+    story = Minds(LLM, LLM)
+    story.answers("l1", wall_s=100.0)
+    assert story.wanting() == ["l2"]

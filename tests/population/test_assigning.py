@@ -1,6 +1,7 @@
 """Ideas had before the tip moved: another is asked for, takes their place, or they are rebased and tried."""
 
 import pytest
+from msgspec.structs import replace
 
 from population.policy import PolicyName, Rules
 from population.records import Adopted, Assigned, Clashed, Combined, Declined
@@ -80,3 +81,38 @@ def test_under_single_scores_no_idea_gets_stale(policy: PolicyName) -> None:
         assert story.wanting() == []
         assert story.trial(1.0 - turn * SIGMA).verdict == "advance"
     assert not story.population.replaced
+
+
+def test_where_trials_start_up_ahead_a_stale_idea_is_rebased_at_once() -> None:
+    story, _, waits = moved()
+    story.rules = replace(story.rules, speculates=True)
+    asked = story.decide(thinking={"l2": 0.1})
+    assert isinstance(asked, Combined) and asked.candidates == (waits,)
+
+
+@pytest.mark.parametrize("policy", ["promise", "greedy", "round-robin"])
+@pytest.mark.parametrize("lineage", [0, 1])
+def test_what_has_started_up_goes_on_whoever_else_has_an_idea(policy: PolicyName, lineage: int) -> None:
+    story = Story(rules=Rules(policy, speculates=True))
+    story.trial(1.0)
+    story.open()
+    started = [story.propose("l1"), story.propose("l2")][lineage]
+    turn = story.decide(ahead=frozenset({(started, ROOT.commit)}))
+    assert isinstance(turn, Assigned) and turn.candidate == started
+
+
+def test_what_has_started_up_on_an_old_tip_is_not_tried_there() -> None:
+    story, _, waits = moved()
+    story.rules = replace(story.rules, speculates=True)
+    fresh = story.propose("l1", story.tip("l1"))
+    turn = story.decide(ahead=frozenset({(waits, ROOT.commit)}))
+    assert isinstance(turn, Assigned) and turn.candidate == fresh
+
+
+@pytest.mark.parametrize("lineage", ["l1", "l2"])
+def test_of_stale_ideas_that_is_rebased_whose_genome_on_the_new_tip_has_started_up(lineage: str) -> None:
+    story, tip, waits = moved()
+    story.rules = replace(story.rules, speculates=True)
+    ideas = {"l1": story.propose("l1", ROOT.commit), "l2": waits}
+    asked = story.decide(ahead=frozenset({(ideas[lineage], tip)}))
+    assert isinstance(asked, Combined) and asked.candidates == (ideas[lineage],)
