@@ -93,13 +93,13 @@ def test_of_two_that_may_be_next_one_goes_on_and_the_other_is_dropped(
     slot: Slot, task: Task, tmp_path: Path
 ) -> None:
     genome = (PACED / "train.py").read_text()
-    one, other = (order(task, tmp_path, 2, genome.replace("WIDTH = 1.0", f"WIDTH = {n}.0")) for n in (2, 3))
+    one, other = (order(task, tmp_path, 2, genome.replace("WIDTH = 1.0", f"WIDTH = {n}.0")) for n in (8, 3))
     with under_way(slot, order(task, tmp_path, 1)) as report:
         slot.ahead([one, other])
         report()
     found = slot.train(other, lambda progress: None)
     assert found.usage.ahead_s > 0.4
-    assert isinstance(found.outcome, Completed) and found.outcome.score < 1.118  # as its width says
+    assert isinstance(found.outcome, Completed) and found.outcome.score < 1.3  # as its width says
     assert not any((tmp_path / "scratch").iterdir())
 
 
@@ -186,7 +186,7 @@ def test_nothing_is_started_ahead_where_the_harness_has_no_clock_to_hold(
 def test_a_submission_from_before_its_turn_is_examined_in_its_turn(
     slot: Slot, task: Task, tmp_path: Path
 ) -> None:
-    hasty = "import prepare\nprepare.submit({'WIDTH': 3, 'RATE': -2, 'DECAY': 0.5})\nif 0: prepare.turn()\n"
+    hasty = "import prepare\nprepare.submit(prepare.BEST)\nif 0: prepare.turn()\n"
     slot.ahead([order(task, tmp_path, 1, hasty)])
     time.sleep(1.5)
     report = slot.train(order(task, tmp_path, 1, hasty), lambda progress: None)
