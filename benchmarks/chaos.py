@@ -38,7 +38,7 @@ from benchmarks import unharmed
 from population.journal import read
 from population.records import Crashed, Declined, Event, Finished, Lost, Refused, TimedOut
 from population.state import replay
-from trainer.process import prctl
+from trainer.walls.process import prctl
 
 ROOT = Path(__file__).resolve().parents[1]
 HILL = ROOT / "benchmarks" / "tasks" / "hill"

@@ -16,10 +16,10 @@ from population.locks import hold_device
 from population.proposers import Request
 from trainer.abroad import Abroad, Parcel, cache, settled
 from trainer.hardware import first_card
-from trainer.idle import give_way
 from trainer.outcome import Progress
 from trainer.slot import Slot
 from trainer.trial import Order, run_trial
+from trainer.walls.idle import give_way
 from trainer.warm.harness import Warm
 
 

@@ -25,9 +25,9 @@ from types import ModuleType
 from typing import TYPE_CHECKING
 
 from trainer.launch import Start, cold
-from trainer.process import end_descendants, hide
 from trainer.sandbox import Sandbox
 from trainer.submission import Refusal, copy_submission
+from trainer.walls.process import end_descendants, hide
 
 if TYPE_CHECKING:
     from trainer.server import Server

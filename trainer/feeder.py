@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from trainer.exam import load_prepare
-from trainer.process import hide
+from trainer.walls.process import hide
 
 TAKEN = struct.Struct("<q")
 GIVEN = struct.Struct("<qd")  # rows, and time.monotonic() of the first request

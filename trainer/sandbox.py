@@ -1,14 +1,14 @@
 """Confines a process: what it may read and write, what it may use, and an end that comes with its parent's.
 
-`confined(command)` is the same command behind the script `confine.py`, which takes limits and rules upon
-itself and then becomes the command. A confined process
+`confined(command)` is the same command behind the script `walls/confine.py`, which takes limits and rules
+upon itself and then becomes the command. A confined process
 
 - reads the interpreter, system libraries, a few facts about the machine and itself, and what it is given;
 - writes its own scratch folder, which is also its home and its place for caches, and nothing else; /dev/shm
   is its own too where the system allows, and closed to it where not; System V memory and message queues,
   locks on and watches of files that it shares with others do not exist for it;
 - has no socket but pairs of them, no signal for, no look into and no say over any process outside, even as
-  root, and no namespace in which it could be root again (`landlock.py`, `syscalls.py`);
+  root, and no namespace in which it could be root again (`walls/landlock.py`, `walls/syscalls.py`);
 - finds no name in its environment that is not listed here, gains no privilege and has lost root's;
 - has limits of memory, processes, open files, the size of a file and processor time, and goes first when the
   machine runs out of memory; what its folder and its family grow to is watched by `watch.py`, which also sees
@@ -18,8 +18,8 @@ itself and then becomes the command. A confined process
 
 What is not covered:
 
-- UDP, unix sockets, the modes of files and all else that `syscalls.py` forbids, on processors for which it
-  has no table.
+- UDP, unix sockets, the modes of files and all else that `walls/syscalls.py` forbids, on processors for
+  which it has no table.
 - Signals to and abstract sockets of other processes, on kernels before 6.12; TCP before 6.7, where, however,
   no socket can be made at all. On CUDA unix sockets can be made, but not connected.
 - Side channels: time, caches, the load of the machine and of the card and what the kernel counts (free memory
@@ -51,14 +51,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal, TypeAlias
 
-from trainer.confine import MB
-from trainer.process import bind_to as bind_to
-from trainer.process import end_descendants as end_descendants
-from trainer.process import hide as hide
+from trainer.walls import confine
+from trainer.walls.process import bind_to as bind_to
+from trainer.walls.process import end_descendants as end_descendants
+from trainer.walls.process import hide as hide
 
 Sandbox: TypeAlias = Literal["auto", "off"]  # off: limits, a clean environment and an end, but no rules
 
-CONFINE = Path(__file__).with_name("confine.py")
 MEMORY_FRACTION = 0.8  # of the machine's memory, for each process that computes on the CPU
 
 # Never a name that could hold a key: what is not listed does not exist for a candidate.
@@ -124,7 +123,7 @@ def confined(
         "idle": idle,
         "cpu_s": math.ceil((limit_s + 1) * (cores + 1)) if limit_s is not None else 0,
     }
-    return [sys.executable, "-I", "-S", str(CONFINE), str(os.getpid()), json.dumps(settings), *command]
+    return [sys.executable, "-I", "-S", confine.__file__, str(os.getpid()), json.dumps(settings), *command]
 
 
 def _interpreter() -> list[str]:
@@ -145,4 +144,4 @@ def _packages() -> str:
 def _memory_mb(device: str) -> int:
     if device == "cuda":  # which reserves address space far beyond any memory there is
         return 0
-    return int(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") * MEMORY_FRACTION) // MB
+    return int(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") * MEMORY_FRACTION) // confine.MB

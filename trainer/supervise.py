@@ -19,7 +19,7 @@ from typing import NoReturn
 
 sys.path.append(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))  # noqa: PTH100, PTH120
 
-from trainer.process import bind_to, descendants, end_descendants, execute, go_first, hide, tasks
+from trainer.walls.process import bind_to, descendants, end_descendants, execute, go_first, hide, tasks
 
 MOST_PROCESSES = 1024
 LOOKS_S = 0.1

@@ -28,12 +28,12 @@ from trainer.feeding import Feeding, feeding, is_fed, open_to_training
 from trainer.launch import Start, cold
 from trainer.log import Log, one_line
 from trainer.outcome import Completed, Crashed, Outcome, Progress, Refused, Report, TimedOut, Usage
-from trainer.process import hide
 from trainer.sandbox import Sandbox, confined, environment
 from trainer.task import Task, told
 from trainer.training import MOST_GRACE_S, Training
 from trainer.training import Watch as Watch
 from trainer.turn import Turn, at_once
+from trainer.walls.process import hide
 from trainer.warm.harness import Warm, imported
 from trainer.watch import Exit, run
 

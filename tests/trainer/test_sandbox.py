@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from trainer.confine import FILE_MB, OPEN_FILES
 from trainer.sandbox import confined, environment
+from trainer.walls.confine import FILE_MB, OPEN_FILES
 
 
 def run_confined(code: str, device: str = "cpu", **told: str) -> subprocess.CompletedProcess[str]:

@@ -7,7 +7,7 @@ what the model gave. The model returns a row of its table for each token.
 import sys
 from pathlib import Path
 
-from trainer.process import hide
+from trainer.walls.process import hide
 
 GENOME = """
 import torch

@@ -25,7 +25,8 @@ from pathlib import Path
 from types import ModuleType, TracebackType
 from typing import NoReturn
 
-from trainer import confine, supervise
+from trainer import supervise
+from trainer.walls import confine
 
 ROOT = str(Path(__file__).parents[2])
 MOST_BYTES = 2**18

@@ -23,7 +23,13 @@ START_S = 120.0  # importing torch from a slow disk
 
 # What the trusted processes of a trial import, and by what a task itself imports the rest: only packages that
 # start no thread and leave the card alone when they are imported.
-ALWAYS = ("trainer.exam", "trainer.feeder", "trainer.landlock", "trainer.syscalls", "trainer.warm.forks")
+ALWAYS = (
+    "trainer.exam",
+    "trainer.feeder",
+    "trainer.walls.landlock",
+    "trainer.walls.syscalls",
+    "trainer.warm.forks",
+)
 BY_PACKAGE = {
     "numpy": ("numpy",),
     # torch._dynamo takes a second, and every optimiser of torch's imports it.

@@ -14,7 +14,7 @@ import socket
 from collections.abc import Sequence
 from typing import NoReturn
 
-from trainer.process import hide
+from trainer.walls.process import hide
 from trainer.warm import child
 
 READY = b"r"

@@ -18,10 +18,10 @@ from collections.abc import Callable, Mapping
 from typing import NoReturn
 
 HERE = os.path.dirname(os.path.abspath(__file__))  # noqa: PTH100, PTH120
-sys.path.append(os.path.dirname(HERE))  # noqa: PTH120
+sys.path.append(os.path.dirname(os.path.dirname(HERE)))  # noqa: PTH120
 
-from trainer.idle import give_way  # noqa: E402
-from trainer.process import bind_to, execute, give_up_privileges, show  # noqa: E402
+from trainer.walls.idle import give_way  # noqa: E402
+from trainer.walls.process import bind_to, execute, give_up_privileges, show  # noqa: E402
 
 MB = 2**20
 FILE_MB = 8192  # the largest file a process may write
@@ -74,8 +74,8 @@ def main(
 
 def _restrict(reads: list[str], own: list[str], device: str, peers: list[str], packages: str) -> None:
     sys.path.append(packages)
-    from trainer.landlock import restrict
-    from trainer.syscalls import forbid
+    from trainer.walls.landlock import restrict
+    from trainer.walls.syscalls import forbid
 
     restrict(reads, own, device, peers)
     forbid(device)
