@@ -20,8 +20,8 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from population.genome import rewrite
 from trainer.hardware import detect, sizing
-from trainer.launch import Start, cold
 from trainer.outcome import Completed
+from trainer.running.launch import Start, cold
 from trainer.sandbox import environment
 from trainer.task import open_task, told
 from trainer.trial import Order, examine

@@ -26,7 +26,7 @@ from filelock import FileLock
 from rich.progress import track
 
 from trainer.errors import BadInput
-from trainer.log import one_line
+from trainer.running.log import one_line
 
 if TYPE_CHECKING:
     from prepare import Profile

@@ -24,7 +24,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING
 
-from trainer.launch import Start, cold
+from trainer.running.launch import Start, cold
 from trainer.sandbox import Sandbox
 from trainer.submission import Refusal, copy_submission
 from trainer.walls.process import end_descendants, hide

@@ -13,10 +13,10 @@ from pathlib import Path
 
 import msgspec
 
-from trainer.launch import Start, cold
-from trainer.log import Log
+from trainer.running.launch import Start, cold
+from trainer.running.log import Log
+from trainer.running.watch import Exit, run
 from trainer.sandbox import environment
-from trainer.watch import Exit, run
 
 EXAM = Path(__file__).with_name("exam.py")
 ROOT = Path(__file__).resolve().parent.parent

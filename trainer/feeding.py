@@ -19,8 +19,8 @@ from pathlib import Path
 
 from trainer.examiner import ROOT, ExamFailed
 from trainer.feeder import CLOCK
-from trainer.launch import Process, Start, cold
-from trainer.log import Log
+from trainer.running.launch import Process, Start, cold
+from trainer.running.log import Log
 from trainer.sandbox import environment
 from trainer.task import Task, told
 

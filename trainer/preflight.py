@@ -18,12 +18,12 @@ from msgspec import Struct
 
 from trainer import rows, static
 from trainer.feeding import open_to_training
-from trainer.log import Log, one_line
+from trainer.running.log import Log, one_line
+from trainer.running.watch import Exit, run
 from trainer.sandbox import Sandbox, confined, environment
 from trainer.task import Task, genome_path, told
 from trainer.trial import clear_scratch
 from trainer.walls.process import hide
-from trainer.watch import Exit, run
 
 LIMIT_S = 20.0  # of the candidate's own time: of the processor where trials use it too, of the wall elsewhere
 START_S = 60.0  # until it begins, on a wall clock: torch and prepare.py are imported first

@@ -17,7 +17,7 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
-from trainer.log import one_line
+from trainer.running.log import one_line
 from trainer.sandbox import confined, environment
 
 PROBE = Path(__file__).with_name("probe.py")

@@ -11,8 +11,8 @@ upon itself and then becomes the command. A confined process
   root, and no namespace in which it could be root again (`walls/landlock.py`, `walls/syscalls.py`);
 - finds no name in its environment that is not listed here, gains no privilege and has lost root's;
 - has limits of memory, processes, open files, the size of a file and processor time, and goes first when the
-  machine runs out of memory; what its folder and its family grow to is watched by `watch.py`, which also sees
-  to it that none of them outlives it (`supervise.py`).
+  machine runs out of memory; what its folder and its family grow to is watched by `running/watch.py`, which
+  also sees to it that none of them outlives it (`running/supervise.py`).
 
 `trainer.proof` shows whether the kernel really holds all this.
 
@@ -28,7 +28,7 @@ What is not covered:
 - Memory: the limit holds for each process and not for all together, and not for pages of /dev/shm, which has
   one of its own, nor of files in memory. On CUDA there is none, since the driver reserves far more addresses
   than there is memory.
-- The number of processes is unlimited for root; `watch.py` and `supervise.py` then end the trial when they
+- The number of processes is unlimited for root; the watcher and the supervisor then end the trial when they
   see too many, the latter before anyone else gets a turn, unless root was denied that too.
 - Locks: a family of processes has none on files either, though it is told that it has. Touching a file that
   is not there (utimensat) seems to succeed too, and makes none.

@@ -29,7 +29,7 @@ from pathlib import Path
 
 import torch
 
-from trainer.launch import Process, Start, cold
+from trainer.running.launch import Process, Start, cold
 from trainer.sandbox import Sandbox, confined, environment
 from trainer.submission import Refusal
 

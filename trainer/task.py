@@ -21,7 +21,7 @@ from msgspec import Struct
 from trainer.errors import BadInput
 from trainer.exam import VERSION
 from trainer.examiner import ExamFailed, ask
-from trainer.log import Log, one_line
+from trainer.running.log import Log, one_line
 
 DESCRIBE_S = 120.0  # to import prepare.py, and to see whether its data is there
 

@@ -15,11 +15,11 @@ from trainer.curve import Curving, behind
 from trainer.feeding import Feeding
 from trainer.hardware import gpu_utilisation
 from trainer.outcome import Progress, Stopped, Usage
+from trainer.running.telemetry import Clock, Step, parse
+from trainer.running.watch import Exit
 from trainer.submission import changed_at, digest
 from trainer.task import Task
-from trainer.telemetry import Clock, Step, parse
 from trainer.turn import Turn
-from trainer.watch import Exit
 
 GRACE_FRACTION = 0.5
 LEAST_GRACE_S = 5.0
@@ -36,7 +36,7 @@ Watch = Callable[[Progress], None]
 
 
 class Training:
-    """Oversees a training process (`trainer.watch.Overseer`)."""
+    """Oversees a training process (`trainer.running.watch.Overseer`)."""
 
     def __init__(
         self, task: Task, watch: Watch, submission: Path, feeder: Feeding | None, turn: Turn

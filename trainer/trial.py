@@ -25,9 +25,10 @@ from trainer import caches
 from trainer.curve import Curve
 from trainer.examiner import ask
 from trainer.feeding import Feeding, feeding, is_fed, open_to_training
-from trainer.launch import Start, cold
-from trainer.log import Log, one_line
 from trainer.outcome import Completed, Crashed, Outcome, Progress, Refused, Report, TimedOut, Usage
+from trainer.running.launch import Start, cold
+from trainer.running.log import Log, one_line
+from trainer.running.watch import Exit, run
 from trainer.sandbox import Sandbox, confined, environment
 from trainer.task import Task, told
 from trainer.training import MOST_GRACE_S, Training
@@ -35,7 +36,6 @@ from trainer.training import Watch as Watch
 from trainer.turn import Turn, at_once
 from trainer.walls.process import hide
 from trainer.warm.harness import Warm, imported
-from trainer.watch import Exit, run
 
 EXAM_S = 300.0
 COMPILED = "compiled"  # in the scratch folder: what the user's own genome compiled

@@ -22,8 +22,8 @@ from population.records import Thought
 from population.telling.prompt import record
 from population.worktrees import NotTaken, Worktree
 from trainer.errors import BadInput
-from trainer.log import Log, one_line
-from trainer.watch import Exit, run
+from trainer.running.log import Log, one_line
+from trainer.running.watch import Exit, run
 
 GENOME_BYTES: Final = 2**20  # the longest train.py that is taken
 NOTE_BYTES: Final = 2**16

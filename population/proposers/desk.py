@@ -12,7 +12,7 @@ from typing import Final
 from msgspec import Struct
 
 from population.proposers import Request
-from trainer.log import one_line
+from trainer.running.log import one_line
 
 FOLDER: Final = ".lineages"
 PROMPT: Final = f"{FOLDER}/PROMPT.md"

@@ -14,10 +14,10 @@ from safetensors.torch import load_file, save
 
 from tests.fuzz.fuzzing import damaged, examples
 from trainer.errors import BadInput
+from trainer.running.telemetry import Clock, Step, parse
 from trainer.served import fill
 from trainer.submission import Refusal, copy_submission
 from trainer.task import open_task
-from trainer.telemetry import Clock, Step, parse
 
 HILL = Path(__file__).resolve().parents[2] / "benchmarks" / "tasks" / "hill"
 STEP = b'{"event": "step", "loss": 2.5, "steps": 10, "tokens": 40960}'

@@ -20,7 +20,7 @@ from population.proposers import NoIdea, Proposal, Reply, Request, Subject, Turn
 from population.proposers.agent import Agent
 from population.worktrees import NotTaken, Worktree
 from trainer.errors import BadInput
-from trainer.log import HEAD, TAIL
+from trainer.running.log import HEAD, TAIL
 
 AGENTS = Path(__file__).parent / "agents"
 GENOME = "RATE = 0.5\nprint(RATE)\n"

@@ -16,9 +16,9 @@ import pytest
 from attacks import ATTACKS, Attack
 from surroundings import Surroundings
 
-from trainer.log import HEAD, TAIL
 from trainer.outcome import Completed, Outcome, Report, cause, status
 from trainer.preflight import Preflight
+from trainer.running.log import HEAD, TAIL
 from trainer.task import Task, open_task
 from trainer.trial import Order, run_trial
 from trainer.warm.harness import Warm

@@ -13,9 +13,9 @@ from pathlib import Path
 import torch.utils.checkpoint
 
 from trainer import rehearsal
-from trainer.log import Log
 from trainer.preflight import Heard, verdict
-from trainer.watch import Exit
+from trainer.running.log import Log
+from trainer.running.watch import Exit
 
 
 def warm() -> None:

@@ -10,8 +10,8 @@ import pytest
 import torch
 from safetensors.torch import save_model
 
-from trainer.log import Log
 from trainer.outcome import Completed, Refused
+from trainer.running.log import Log
 from trainer.server import serve
 from trainer.submission import Refusal, copy_submission
 from trainer.task import open_task

@@ -13,10 +13,10 @@ from broken_genomes import BROKEN, MAIN, UNRUNNABLE
 from good_genomes import FIRST, GOOD, STACK, Edits, made
 
 from trainer import static
-from trainer.log import Log
 from trainer.preflight import TOO_MUCH, Heard, Needs, Preflight, estimate_mb, verdict
+from trainer.running.log import Log
+from trainer.running.watch import Exit
 from trainer.task import Task
-from trainer.watch import Exit
 
 ROOT = Path(__file__).resolve().parents[2]
 PREPARE = (ROOT / "prepare.py").read_text()

@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 
 from tests.waiting import until
 from trainer.examiner import ExamFailed
-from trainer.log import HEAD, TAIL
 from trainer.outcome import Completed, Crashed, Progress, Refused, Report, Stopped, TimedOut
+from trainer.running.log import HEAD, TAIL
+from trainer.running.telemetry import Step, parse
 from trainer.task import Task, open_task
-from trainer.telemetry import Step, parse
 from trainer.training import GRACE_FRACTION
 from trainer.trial import Order, clear_scratch, examine, run_trial
 from trainer.warm.harness import Warm
@@ -83,7 +83,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def lively(monkeypatch: pytest.MonkeyPatch) -> None:
     """Processes are looked at often."""
-    monkeypatch.setattr("trainer.watch.PULSE_S", 0.05)
+    monkeypatch.setattr("trainer.running.watch.PULSE_S", 0.05)
 
 
 FORKED, STARTED = "forked", "started"

@@ -11,8 +11,8 @@ import psutil  # type: ignore[import-untyped]
 import pytest
 
 from tests.waiting import until
-from trainer.launch import Process, Start, cold
 from trainer.outcome import Completed
+from trainer.running.launch import Process, Start, cold
 from trainer.sandbox import confined, environment
 from trainer.task import open_task
 from trainer.trial import Order, run_trial

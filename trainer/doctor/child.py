@@ -6,7 +6,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from trainer.log import Log, one_line
+from trainer.running.log import Log, one_line
 
 
 class Said(Struct, frozen=True):

@@ -8,9 +8,9 @@ from pathlib import Path
 import psutil  # type: ignore[import-untyped]
 from msgspec import Struct
 
-from trainer.disk import LEAST_FREE_MB, free_mb
 from trainer.doctor.finding import Finding
 from trainer.hardware import MIB
+from trainer.running.disk import LEAST_FREE_MB, free_mb
 
 # A run's folder grows by logs and one trial's scratch; on a GPU a submission alone may be gigabytes.
 LEAST_MB = 2 * LEAST_FREE_MB  # below the half of it, a watcher ends every trial

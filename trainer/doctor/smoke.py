@@ -14,8 +14,8 @@ from trainer.doctor.finding import Finding
 from trainer.errors import BadInput
 from trainer.examiner import ExamFailed
 from trainer.hardware import Constant, detect, sizing
-from trainer.log import one_line
 from trainer.outcome import Completed, Report, cause, status
+from trainer.running.log import one_line
 from trainer.task import genome_path, open_task
 from trainer.trial import Order, Watch, run_trial
 

@@ -4,8 +4,8 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from trainer.disk import free_mb
 from trainer.doctor.finding import Finding
+from trainer.running.disk import free_mb
 
 # Of ClimbMix, estimated for a shard of 60 million tokens: compressed text, packed rows of two bytes a token.
 SHARD_MB = 100

@@ -16,7 +16,7 @@ import msgspec
 from trainer.doctor.sight import Torch
 from trainer.doctor.stock import Stock
 from trainer.kernel import HOPPER, NAME
-from trainer.log import one_line
+from trainer.running.log import one_line
 
 
 def main(root: Path) -> None:

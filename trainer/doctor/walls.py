@@ -6,8 +6,8 @@ import tempfile
 from trainer.doctor.child import Said, ask
 from trainer.doctor.finding import Finding
 from trainer.examiner import ROOT
-from trainer.log import one_line
 from trainer.proof import Proof, proof
+from trainer.running.log import one_line
 from trainer.sandbox import confined, environment
 
 # Not nvidia-smi, which is content where cuInit is not. Compiling needs a C compiler and caches.

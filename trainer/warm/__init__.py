@@ -2,9 +2,9 @@
 
 A **fork server** (`server.py`, started by `harness.py`) imports, and then does nothing but fork when it is
 asked to (`forks.py`). Every copy reads its own order, which the server therefore never sees, and becomes a
-supervisor with a command below it (`child.py`), for which `trainer.launch.cold` starts interpreters. The
-examiner forks a server of its own before it knows anything, and has its model servers from
-there: a copy of the examiner would hold what they are examined on.
+supervisor with a command below it (`child.py`), for which `trainer.running.launch.cold` starts interpreters.
+The examiner forks a server of its own before it knows anything, and has its model servers from there: a copy
+of the examiner would hold what they are examined on.
 
 A fork server runs nothing of a candidate's, so no candidate can change what a later one runs on. It has one
 thread, has computed nothing, touched no CUDA device, read no data and knows no key. Its socket is closed in

@@ -25,7 +25,7 @@ from pathlib import Path
 from types import ModuleType, TracebackType
 from typing import NoReturn
 
-from trainer import supervise
+from trainer.running import supervise
 from trainer.walls import confine
 
 ROOT = str(Path(__file__).parents[2])

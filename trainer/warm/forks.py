@@ -20,7 +20,7 @@ class Lost(ExamFailed):
 
 
 class Forks:
-    """A fork server that is ready. Starts commands as `trainer.launch.Start` says."""
+    """A fork server that is ready. Starts commands as `trainer.running.launch.Start` says."""
 
     def __init__(self, channel: socket.socket) -> None:
         self._channel = channel
@@ -74,7 +74,7 @@ class Forks:
 
 
 class Forked:
-    """A supervisor that a fork server started: a `trainer.launch.Process`."""
+    """A supervisor that a fork server started: a `trainer.running.launch.Process`."""
 
     def __init__(self, connection: socket.socket, pid: int, forks: Forks) -> None:
         self.pid = pid

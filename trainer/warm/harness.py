@@ -12,8 +12,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from trainer.launch import Start, cold
-from trainer.log import Log
+from trainer.running.launch import Start, cold
+from trainer.running.log import Log
 from trainer.sandbox import environment
 from trainer.warm.forks import Forks
 from trainer.warm.server import READY

@@ -20,10 +20,10 @@ from typing import Protocol
 
 import psutil  # type: ignore[import-untyped]
 
-from trainer.disk import Watched
 from trainer.hardware import gpu_memory_mb
-from trainer.launch import Start, cold
-from trainer.log import Log
+from trainer.running.disk import Watched
+from trainer.running.launch import Start, cold
+from trainer.running.log import Log
 
 PULSE_S = 0.3
 CHUNK = 2**16

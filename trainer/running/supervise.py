@@ -17,9 +17,18 @@ import sys
 from collections.abc import Callable, Mapping
 from typing import NoReturn
 
-sys.path.append(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))  # noqa: PTH100, PTH120
+HERE = os.path.dirname(os.path.abspath(__file__))  # noqa: PTH100, PTH120
+sys.path.append(os.path.dirname(os.path.dirname(HERE)))  # noqa: PTH120
 
-from trainer.walls.process import bind_to, descendants, end_descendants, execute, go_first, hide, tasks
+from trainer.walls.process import (  # noqa: E402
+    bind_to,
+    descendants,
+    end_descendants,
+    execute,
+    go_first,
+    hide,
+    tasks,
+)
 
 MOST_PROCESSES = 1024
 LOOKS_S = 0.1

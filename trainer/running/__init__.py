@@ -1,0 +1,1 @@
+"""How one process is started, watched, heard and ended, whatever it does."""
