@@ -7,7 +7,7 @@ train.py imports this file for `batches`, `progress`, `report` and `submit`; the
 TASK/data/PROFILE, validation rows under TASK/heldout/PROFILE, where no training process can read them.
 
 The file stands alone, because a trial's scratch folder holds it and train.py only; how the data is made is in
-trainer/corpus.py, which the command alone needs. The harness speaks to it by environment: LINEAGES_TASK,
+trainer/preparing, which the command alone needs. The harness speaks to it by environment: LINEAGES_TASK,
 LINEAGES_PROFILE, LINEAGES_SEED, LINEAGES_BUDGET_S, LINEAGES_SUBMISSION, LINEAGES_TELEMETRY, the number of a
 descriptor that takes lines of JSON, and LINEAGES_FEED, the two from which a trial takes its rows. Without the
 last, `python train.py` reads them from the files. LINEAGES_FEEDS says that this process hands out rows
@@ -501,8 +501,8 @@ def complete(profile: Profile, task: Path) -> bool:
 
 def main() -> None:
     """Prepare a profile's data; a second time there is nothing to do."""
-    from trainer import corpus, kernel
     from trainer.errors import BadInput
+    from trainer.preparing import corpus, kernel
 
     profile, anew = _asked()
     folder = TASK / "data" / profile.name

@@ -27,9 +27,9 @@ import torch
 
 import prepare
 from population.genome import rewrite
-from trainer import corpus
 from trainer.feeding import feeding
 from trainer.hardware import detect, sizing
+from trainer.preparing import corpus
 from trainer.task import Task, open_task
 from trainer.trial import Order, run_trial
 from trainer.turn import at_once

@@ -23,7 +23,7 @@ from hypothesis import strategies as st
 from safetensors.torch import load_model
 
 import prepare
-from trainer import corpus
+from trainer.preparing import corpus
 
 SOURCE = Path(prepare.__file__)
 

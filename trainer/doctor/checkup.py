@@ -18,7 +18,7 @@ from trainer.doctor import card, clock, keys, load, repository, room, sight, sto
 from trainer.doctor.finding import Finding
 from trainer.errors import BadInput
 from trainer.hardware import detect
-from trainer.kernel import NAME
+from trainer.preparing.kernel import NAME
 
 Hold: TypeAlias = Callable[[str], AbstractContextManager[None]]  # takes a device, or raises BadInput
 

@@ -15,7 +15,7 @@ from msgspec import Struct
 from trainer.doctor.child import ask
 from trainer.doctor.finding import Finding
 from trainer.doctor.stock import Stock
-from trainer.kernel import HOPPER
+from trainer.preparing.kernel import HOPPER
 
 PROGRAM = Path(__file__).resolve().parents[2]
 PROBE_S = 90.0  # importing torch takes three seconds, from a cold disk half a minute

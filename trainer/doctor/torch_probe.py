@@ -15,7 +15,7 @@ import msgspec
 
 from trainer.doctor.sight import Torch
 from trainer.doctor.stock import Stock
-from trainer.kernel import HOPPER, NAME
+from trainer.preparing.kernel import HOPPER, NAME
 from trainer.running.log import one_line
 
 
@@ -94,7 +94,7 @@ def _cached(shards: int) -> int:
     """How many of the shards that are needed are in Hugging Face's cache."""
     from huggingface_hub import try_to_load_from_cache
 
-    from trainer.corpus import CLIMBMIX, VALIDATION_SHARD
+    from trainer.preparing.corpus import CLIMBMIX, VALIDATION_SHARD
 
     names = [f"shard_{number:05d}.parquet" for number in (*range(shards), VALIDATION_SHARD)]
     found = [try_to_load_from_cache(CLIMBMIX, name, repo_type="dataset") for name in names]

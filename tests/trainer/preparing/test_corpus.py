@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from pyarrow import parquet
 
 from prepare import Profile, complete, read_rows
-from trainer import corpus
+from trainer.preparing import corpus
 
 TINY = Profile("tiny", "made", 16, 300, 64, 2, 2, 1.0, 10.0)
 

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from trainer import kernel
+from trainer.preparing import kernel
 
-ROOT = Path(kernel.__file__).resolve().parents[1]
-COPY = "import pathlib; from trainer import kernel; print(kernel.copy_build(pathlib.Path('data')))"
+ROOT = Path(kernel.__file__).resolve().parents[2]
+COPY = "import pathlib; from trainer.preparing import kernel; print(kernel.copy_build(pathlib.Path('data')))"
 
 
 def copied(folder: Path, package: str) -> str:

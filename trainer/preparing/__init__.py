@@ -1,0 +1,1 @@
+"""What `python prepare.py` fetches and makes, once, before any run."""
