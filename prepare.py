@@ -409,11 +409,11 @@ def examine(submission: Path, serve: Serve) -> dict[str, float]:
     """Score a submission on the pinned validation rows: {"val_bpb": ...}.
 
     Two servers of it are asked, which cannot talk to each other: the score is the first one's, the second
-    shows whether it was come by honestly (`trainer.agreement`, which says what is not covered). Raises
-    ValueError, in one line, for a submission without weights, for logits that are not finite, for a model
-    that looks ahead or answers anything but the row, and for a score that no model has.
+    shows whether it was come by honestly (`trainer.examining.agreement`, which says what is not covered).
+    Raises ValueError, in one line, for a submission without weights, for logits that are not finite, for a
+    model that looks ahead or answers anything but the row, and for a score that no model has.
     """
-    from trainer import agreement
+    from trainer.examining import agreement
 
     if not (submission / "weights.safetensors").is_file():
         raise ValueError("the submission holds no weights.safetensors")

@@ -15,7 +15,7 @@ from msgspec import Struct
 from population.drafting import Answer
 from population.lineage import Mind
 from population.proposers import Request
-from trainer.examiner import ExamFailed
+from trainer.examining.examiner import ExamFailed
 from trainer.outcome import Progress, Report
 from trainer.trial import Order
 

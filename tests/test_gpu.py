@@ -27,10 +27,10 @@ from population import genome
 from population.records import Knob
 from trainer.doctor import sight, walls
 from trainer.doctor.child import Said
+from trainer.examining.server import serve
 from trainer.hardware import MIB, detect, gpu_memory_mb, gpu_utilisation, sizing
 from trainer.outcome import Completed, Crashed, Report
 from trainer.preflight import TOO_MUCH, Preflight
-from trainer.server import serve
 from trainer.task import Task, open_task
 from trainer.trial import Order, run_trial
 

@@ -24,13 +24,13 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING
 
+from trainer.examining.submission import Refusal, copy_submission
 from trainer.running.launch import Start, cold
 from trainer.sandbox import Sandbox
-from trainer.submission import Refusal, copy_submission
 from trainer.walls.process import end_descendants, hide
 
 if TYPE_CHECKING:
-    from trainer.server import Server
+    from trainer.examining.server import Server
 
 VERSION = 3  # raise it when a change to the exam or the model server can change a score
 
@@ -107,7 +107,7 @@ def _serve(
     vocab_size: int,
     **options: float,
 ) -> "AbstractContextManager[Server]":
-    from trainer.server import serve
+    from trainer.examining.server import serve
 
     shape = (batch_size, sequence_len, vocab_size)
     return serve(submission, device, shape, reads=_open(), sandbox=sandbox, start=start, **options)
@@ -148,7 +148,7 @@ def _answer(work: Callable[[], object]) -> None:
 
 
 def _outcome(work: Callable[[], object]) -> dict[str, object]:
-    """What the harness reads as `trainer.examiner.Answer`."""
+    """What the harness reads as `trainer.examining.examiner.Answer`."""
     try:
         return {"result": work()}
     except Refusal as refusal:

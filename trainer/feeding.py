@@ -17,7 +17,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from trainer.examiner import ROOT, ExamFailed
+from trainer.examining.examiner import ROOT, ExamFailed
 from trainer.feeder import CLOCK
 from trainer.running.launch import Process, Start, cold
 from trainer.running.log import Log

@@ -20,7 +20,7 @@ from msgspec import Struct
 
 from trainer.errors import BadInput
 from trainer.exam import VERSION
-from trainer.examiner import ExamFailed, ask
+from trainer.examining.examiner import ExamFailed, ask
 from trainer.running.log import Log, one_line
 
 DESCRIBE_S = 120.0  # to import prepare.py, and to see whether its data is there

@@ -12,12 +12,12 @@ from pathlib import Path
 from statistics import fmean
 
 from trainer.curve import Curving, behind
+from trainer.examining.submission import changed_at, digest
 from trainer.feeding import Feeding
 from trainer.hardware import gpu_utilisation
 from trainer.outcome import Progress, Stopped, Usage
 from trainer.running.telemetry import Clock, Step, parse
 from trainer.running.watch import Exit
-from trainer.submission import changed_at, digest
 from trainer.task import Task
 from trainer.turn import Turn
 

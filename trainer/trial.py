@@ -23,7 +23,7 @@ from msgspec import Struct
 
 from trainer import caches
 from trainer.curve import Curve
-from trainer.examiner import ask
+from trainer.examining.examiner import ask
 from trainer.feeding import Feeding, feeding, is_fed, open_to_training
 from trainer.outcome import Completed, Crashed, Outcome, Progress, Refused, Report, TimedOut, Usage
 from trainer.running.launch import Start, cold

@@ -14,9 +14,9 @@ from safetensors.torch import load_file, save
 
 from tests.fuzz.fuzzing import damaged, examples
 from trainer.errors import BadInput
+from trainer.examining.served import fill
+from trainer.examining.submission import Refusal, copy_submission
 from trainer.running.telemetry import Clock, Step, parse
-from trainer.served import fill
-from trainer.submission import Refusal, copy_submission
 from trainer.task import open_task
 
 HILL = Path(__file__).resolve().parents[2] / "benchmarks" / "tasks" / "hill"

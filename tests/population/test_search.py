@@ -55,7 +55,7 @@ from tests.population.searches import (
 )
 from trainer.curve import PARTS
 from trainer.errors import BadInput
-from trainer.examiner import ExamFailed
+from trainer.examining.examiner import ExamFailed
 from trainer.outcome import Progress
 from trainer.trial import Order
 

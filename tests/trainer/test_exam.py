@@ -10,10 +10,10 @@ import pytest
 import torch
 from safetensors.torch import save_model
 
+from trainer.examining.server import serve
+from trainer.examining.submission import Refusal, copy_submission
 from trainer.outcome import Completed, Refused
 from trainer.running.log import Log
-from trainer.server import serve
-from trainer.submission import Refusal, copy_submission
 from trainer.task import open_task
 from trainer.trial import Order, examine
 
@@ -90,7 +90,7 @@ TWICE = f"""
 METRIC, BUDGET_S = "loss", 60
 def examine(submission, serve):
     import numpy, torch
-    from trainer import agreement
+    from trainer.examining import agreement
     rows = numpy.random.default_rng(0).integers(0, {VOCAB}, (96, {LENGTH + 1})).astype(numpy.uint16)
     shape, nats = ({ROWS}, {LENGTH}, {VOCAB}), 0.0
     with serve(*shape) as first, serve(*shape) as second:
@@ -253,7 +253,7 @@ def test_a_link_in_the_place_of_the_submission_is_refused(tmp_path: Path) -> Non
 
 
 def test_too_much_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("trainer.submission.MOST_MB", 1)
+    monkeypatch.setattr("trainer.examining.submission.MOST_MB", 1)
     (tmp_path / "left").mkdir()
     (tmp_path / "left" / "weights").write_bytes(bytes(2**20 + 1))
     with pytest.raises(Refusal, match="larger than 1 MB"):

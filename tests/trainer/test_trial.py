@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.waiting import until
-from trainer.examiner import ExamFailed
+from trainer.examining.examiner import ExamFailed
 from trainer.outcome import Completed, Crashed, Progress, Refused, Report, Stopped, TimedOut
 from trainer.running.log import HEAD, TAIL
 from trainer.running.telemetry import Step, parse

@@ -20,7 +20,7 @@ def main(device: str) -> None:
     import torch
     from safetensors.torch import save_file
 
-    from trainer.server import serve
+    from trainer.examining.server import serve
 
     submission = Path("submission")
     submission.mkdir()

@@ -12,7 +12,7 @@ from typing import TypeAlias
 from trainer.doctor.checkup import Hold
 from trainer.doctor.finding import Finding
 from trainer.errors import BadInput
-from trainer.examiner import ExamFailed
+from trainer.examining.examiner import ExamFailed
 from trainer.hardware import Constant, detect, sizing
 from trainer.outcome import Completed, Report, cause, status
 from trainer.running.log import one_line

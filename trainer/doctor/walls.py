@@ -5,7 +5,7 @@ import tempfile
 
 from trainer.doctor.child import Said, ask
 from trainer.doctor.finding import Finding
-from trainer.examiner import ROOT
+from trainer.examining.examiner import ROOT
 from trainer.proof import Proof, proof
 from trainer.running.log import one_line
 from trainer.sandbox import confined, environment

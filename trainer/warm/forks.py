@@ -10,7 +10,7 @@ import subprocess
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
-from trainer.examiner import ExamFailed
+from trainer.examining.examiner import ExamFailed
 from trainer.warm.child import NUMBER
 from trainer.warm.server import FORK
 

@@ -33,7 +33,14 @@ ALWAYS = (
 BY_PACKAGE = {
     "numpy": ("numpy",),
     # torch._dynamo takes a second, and every optimiser of torch's imports it.
-    "torch": ("torch", "torch._dynamo", "numpy", "safetensors.torch", "trainer.agreement", "trainer.server"),
+    "torch": (
+        "torch",
+        "torch._dynamo",
+        "numpy",
+        "safetensors.torch",
+        "trainer.examining.agreement",
+        "trainer.examining.server",
+    ),
 }
 _IMPORT = re.compile(r"^\s*(?:import|from)\s+(\w+)", re.MULTILINE)
 

@@ -23,7 +23,7 @@ def nats_of(heldout: list[bytes], path: Path, serve: Any) -> float:
     """The same as above, by asking two model servers."""
     import numpy as np
 
-    from trainer import agreement
+    from trainer.examining import agreement
 
     tokens = np.frombuffer(b"".join(heldout), np.uint8).reshape(-1, LENGTH).astype(np.uint16)
     shape, nats = (BATCH, LENGTH - 1, SYMBOLS), 0.0

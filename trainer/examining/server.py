@@ -29,9 +29,9 @@ from pathlib import Path
 
 import torch
 
+from trainer.examining.submission import Refusal
 from trainer.running.launch import Process, Start, cold
 from trainer.sandbox import Sandbox, confined, environment
-from trainer.submission import Refusal
 
 SERVED = Path(__file__).with_name("served.py")
 START_S = 120.0  # importing torch and the genome, building the model, reading its weights

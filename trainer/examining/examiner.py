@@ -18,8 +18,8 @@ from trainer.running.log import Log
 from trainer.running.watch import Exit, run
 from trainer.sandbox import environment
 
-EXAM = Path(__file__).with_name("exam.py")
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
+EXAM = Path(__file__).parents[1] / "exam.py"
 
 
 class ExamFailed(Exception):

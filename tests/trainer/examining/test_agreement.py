@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from trainer import agreement
+from trainer.examining import agreement
 
 N, T, V, BATCH, PROBES = 512, 32, 64, 32, 4
 ROWS = np.random.default_rng(0).integers(0, V, (N, T + 1)).astype(np.uint16)

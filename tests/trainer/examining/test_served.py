@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from trainer.served import fill
+from trainer.examining.served import fill
 
 
 class Model(nn.Module):
