@@ -11,7 +11,7 @@ trainer/preparing, which the command alone needs. The harness speaks to it by en
 LINEAGES_PROFILE, LINEAGES_SEED, LINEAGES_BUDGET_S, LINEAGES_SUBMISSION, LINEAGES_TELEMETRY, the number of a
 descriptor that takes lines of JSON, and LINEAGES_FEED, the two from which a trial takes its rows. Without the
 last, `python train.py` reads them from the files. LINEAGES_FEEDS says that this process hands out rows
-(trainer/feeder.py) and computes nothing.
+(trainer/feed/feeder.py) and computes nothing.
 
 The cpu profile is for trying things out: its corpus lies on every machine where a candidate can read it.
 """
@@ -243,8 +243,8 @@ def _order(rows: int, seed: int, epoch: int) -> Picks:
 
 
 class _Fed:
-    """The rows that the harness's feeder puts into a ring of shared memory (trainer/feeder.py), until the
-    budget is spent; its first one starts the clock."""
+    """The rows that the harness's feeder puts into a ring of shared memory (trainer/feed/feeder.py), until
+    the budget is spent; its first one starts the clock."""
 
     def __init__(self, asks: int, ring: int) -> None:
         self._feeder = socket.socket(fileno=asks)

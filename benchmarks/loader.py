@@ -27,7 +27,7 @@ import torch
 
 import prepare
 from population.genome import rewrite
-from trainer.feeding import feeding
+from trainer.feed.feeding import feeding
 from trainer.hardware import detect, sizing
 from trainer.preparing import corpus
 from trainer.task import Task, open_task

@@ -17,7 +17,7 @@ import msgspec
 from msgspec import Struct
 
 from trainer import rows, static
-from trainer.feeding import open_to_training
+from trainer.feed.feeding import open_to_training
 from trainer.running.log import Log, one_line
 from trainer.running.watch import Exit, run
 from trainer.sandbox import Sandbox, confined, environment

@@ -15,7 +15,7 @@ from typing import Final, Protocol
 
 from msgspec.structs import replace
 
-from trainer.feeding import is_fed, waits
+from trainer.feed.feeding import is_fed, waits
 from trainer.outcome import Completed, Progress, Report
 from trainer.training import Watch
 from trainer.trial import Order

@@ -13,7 +13,7 @@ from statistics import fmean
 
 from trainer.curve import Curving, behind
 from trainer.examining.submission import changed_at, digest
-from trainer.feeding import Feeding
+from trainer.feed.feeding import Feeding
 from trainer.hardware import gpu_utilisation
 from trainer.outcome import Progress, Stopped, Usage
 from trainer.running.telemetry import Clock, Step, parse

@@ -24,7 +24,7 @@ from msgspec import Struct
 from trainer import caches
 from trainer.curve import Curve
 from trainer.examining.examiner import ask
-from trainer.feeding import Feeding, feeding, is_fed, open_to_training
+from trainer.feed.feeding import Feeding, feeding, is_fed, open_to_training
 from trainer.outcome import Completed, Crashed, Outcome, Progress, Refused, Report, TimedOut, Usage
 from trainer.running.launch import Start, cold
 from trainer.running.log import Log, one_line

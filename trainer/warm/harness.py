@@ -25,7 +25,7 @@ START_S = 120.0  # importing torch from a slow disk
 # start no thread and leave the card alone when they are imported.
 ALWAYS = (
     "trainer.exam",
-    "trainer.feeder",
+    "trainer.feed.feeder",
     "trainer.walls.landlock",
     "trainer.walls.syscalls",
     "trainer.warm.forks",

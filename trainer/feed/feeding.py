@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from trainer.examining.examiner import ROOT, ExamFailed
-from trainer.feeder import CLOCK
+from trainer.feed.feeder import CLOCK
 from trainer.running.launch import Process, Start, cold
 from trainer.running.log import Log
 from trainer.sandbox import environment

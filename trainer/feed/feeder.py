@@ -5,7 +5,7 @@
 It is trusted: it runs the pinned prepare.py, whose `feed(start, count)` says which rows come when, and puts
 them into a ring of memory that the candidate can read. CANDIDATE, RING, CLOCK and DOOR are numbers of
 descriptors: a socket to the candidate, the ring, a socket to the harness, which is told when the clock
-starts, and one from the harness, which closes it when the clock may (see `turn.py`). Before the clock
+starts, and one from the harness, which closes it when the clock may (see `trainer.turn`). Before the clock
 starts, with the first request, no row is in the ring, and after the budget none is put there.
 
 The candidate sends how many rows it has taken since the beginning (TAKEN), first of all 0. It is answered

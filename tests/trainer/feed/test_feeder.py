@@ -16,8 +16,8 @@ import numpy as np
 import pytest
 
 import prepare
-from trainer.feeder import CLOCK, ENDED, GIVEN, TAKEN, Ring, serve
-from trainer.feeding import FeederFailed, is_fed, open_to_training
+from trainer.feed.feeder import CLOCK, ENDED, GIVEN, TAKEN, Ring, serve
+from trainer.feed.feeding import FeederFailed, is_fed, open_to_training
 from trainer.outcome import Completed, Crashed, Refused, Report, TimedOut
 from trainer.task import Task
 from trainer.trial import Order, run_trial

@@ -1,0 +1,1 @@
+"""How data and the clock reach a training."""
