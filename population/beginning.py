@@ -27,10 +27,10 @@ from population.names import SUBMIT, reads
 from population.plumbing import main_worktree
 from population.policy import PolicyName
 from trainer.cards import CHOSEN, visible
+from trainer.checks.proof import proof
 from trainer.errors import BadInput
 from trainer.hardware import Machine, detect, sizing
 from trainer.preflight import Preflight
-from trainer.proof import proof
 from trainer.sandbox import MEMORY_FRACTION, Sandbox
 from trainer.task import Task, genome_path, open_task
 

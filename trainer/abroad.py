@@ -22,9 +22,9 @@ from filelock import FileLock
 from msgspec import Struct
 from msgspec.structs import replace
 
+from trainer.checks.proof import proof
 from trainer.errors import BadInput
 from trainer.hardware import first_card
-from trainer.proof import proof
 from trainer.task import Task, genome_path, open_task
 from trainer.trial import Order, clear_scratch
 

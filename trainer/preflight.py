@@ -1,8 +1,8 @@
 """What can be checked of a genome before the GPU is spent: a trial that must crash costs no turn on it.
 
-First its source is read (`static.py`); then, for a task that builds a model, a confined process rehearses
-it without memory (`rehearsal.py`). A doubt is no refusal: a process that is killed, held up or talks nonsense
-has said nothing against its genome, and what only training can show is left to training.
+First its source is read (`checks/static.py`); then, for a task that builds a model, a confined process
+rehearses it without memory (`checks/rehearsal.py`). A doubt is no refusal: a process that is killed, held up
+or talks nonsense has said nothing against its genome, and what only training can show is left to training.
 """
 
 import signal
@@ -16,7 +16,7 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
-from trainer import rows, static
+from trainer.checks import rows, static
 from trainer.feed.feeding import open_to_training
 from trainer.running.log import Log, one_line
 from trainer.running.watch import Exit, run
@@ -25,6 +25,7 @@ from trainer.task import Task, genome_path, told
 from trainer.trial import clear_scratch
 from trainer.walls.process import hide
 
+REHEARSAL = Path(__file__).parent / "checks" / "rehearsal.py"
 LIMIT_S = 20.0  # of the candidate's own time: of the processor where trials use it too, of the wall elsewhere
 START_S = 60.0  # until it begins, on a wall clock: torch and prepare.py are imported first
 PATIENCE_S = 180.0  # on a wall clock, for a process that runs only when no trial wants the processor
@@ -110,8 +111,7 @@ class Preflight(Struct, frozen=True):
             "calls_model": rows.calls_model(source.tree),
             "cpu_s": LIMIT_S if self.task.device == "cpu" else 0.0,
         }
-        script = str(Path(__file__).with_name("rehearsal.py"))
-        return [sys.executable, "-P", script, msgspec.json.encode(setup).decode()]
+        return [sys.executable, "-P", str(REHEARSAL), msgspec.json.encode(setup).decode()]
 
 
 class Heard:

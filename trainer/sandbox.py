@@ -14,7 +14,7 @@ upon itself and then becomes the command. A confined process
   machine runs out of memory; what its folder and its family grow to is watched by `running/watch.py`, which
   also sees to it that none of them outlives it (`running/supervise.py`).
 
-`trainer.proof` shows whether the kernel really holds all this.
+`trainer.checks.proof` shows whether the kernel really holds all this.
 
 What is not covered:
 

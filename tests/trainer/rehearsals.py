@@ -12,7 +12,7 @@ from pathlib import Path
 
 import torch.utils.checkpoint
 
-from trainer import rehearsal
+from trainer.checks import rehearsal
 from trainer.preflight import Heard, verdict
 from trainer.running.log import Log
 from trainer.running.watch import Exit

@@ -15,6 +15,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from trainer.checks.proof import Gap, Proof
+from trainer.checks.proof import judged as proven_by
 from trainer.doctor import (
     card,
     clock,
@@ -35,8 +37,6 @@ from trainer.doctor.finding import Finding, exit_code
 from trainer.errors import BadInput
 from trainer.hardware import detect
 from trainer.outcome import Completed, Crashed, Report, Usage
-from trainer.proof import Gap, Proof
-from trainer.proof import judged as proven_by
 
 ROOT = Path(__file__).resolve().parents[2]
 H100 = card.Card("GPU-1a", "NVIDIA H100 80GB HBM3", 81_559, 4)

@@ -12,7 +12,7 @@ import pytest
 from broken_genomes import BROKEN, MAIN, UNRUNNABLE
 from good_genomes import FIRST, GOOD, STACK, Edits, made
 
-from trainer import static
+from trainer.checks import static
 from trainer.preflight import TOO_MUCH, Heard, Needs, Preflight, estimate_mb, verdict
 from trainer.running.log import Log
 from trainer.running.watch import Exit

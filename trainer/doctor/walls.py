@@ -3,10 +3,10 @@
 import sys
 import tempfile
 
+from trainer.checks.proof import Proof, proof
 from trainer.doctor.child import Said, ask
 from trainer.doctor.finding import Finding
 from trainer.examining.examiner import ROOT
-from trainer.proof import Proof, proof
 from trainer.running.log import one_line
 from trainer.sandbox import confined, environment
 

@@ -1,8 +1,8 @@
 """Which files, sockets and processes a confined process may reach: the rules the kernel holds it to.
 
 Rules name what is allowed; all else is denied, to the process and to all it will ever start, even as root.
-What the kernel is too old for is left out here and noticed by `trainer.proof`. A path that does not exist is
-skipped by itself; any other failure raises OSError, so that nothing starts with half of its rules.
+What the kernel is too old for is left out here and noticed by `trainer.checks.proof`. A path that does not
+exist is skipped by itself; any other failure raises OSError, so that nothing starts with half of its rules.
 """
 
 import contextlib

@@ -8,7 +8,7 @@ binds a thread to a processor seems to succeed and does nothing: compilers and c
 and would stop if told. New files have the mode they are made with.
 
 Numbers are from the kernel's unistd tables. On processors without a table here nothing is forbidden, which
-`trainer.proof` notices.
+`trainer.checks.proof` notices.
 """
 
 import ctypes

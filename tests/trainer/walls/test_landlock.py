@@ -13,13 +13,13 @@ from typing import Any
 import pytest
 import torch
 
+from trainer.checks.proof import LESSER, VITAL, judged, proof
 from trainer.outcome import Completed, Crashed
-from trainer.proof import LESSER, VITAL, judged, proof
 from trainer.sandbox import confined, environment
 from trainer.task import open_task
 from trainer.trial import Order, run_trial
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 class Cell:
@@ -258,7 +258,7 @@ def test_what_is_not_denied_is_told_with_what_it_means() -> None:
 
 def test_a_sandbox_that_does_not_hold_is_not_proven(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
-        "trainer.proof.confined", lambda command, device: confined(command, device, sandbox="off")
+        "trainer.checks.proof.confined", lambda command, device: confined(command, device, sandbox="off")
     )
     assert {gap.attempt for gap in proof().gaps} >= {"read", "write", "tcp", "unix", "udp", "modes", "signal"}
 

@@ -19,7 +19,7 @@ from msgspec import Struct
 from pyflakes import messages  # type: ignore[import-untyped]
 from pyflakes.checker import Checker  # type: ignore[import-untyped]
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 CONTRACT = ("build_model", "main")
 BESIDE = ("prepare", "train")  # what a trial's folder holds
 

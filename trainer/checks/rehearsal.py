@@ -1,9 +1,9 @@
 """The rehearsal: the confined process in which a genome builds its model and runs it once, without memory.
 
-Run as a script by `preflight.py`, in a folder with train.py and prepare.py. Everything here can be read and
-changed by the candidate, whose code runs in this process: what it says counts against itself only. It sends
-a line of JSON when it enters a phase, and one for what came of it: `refused`, with a reason, or `passed`,
-with what one pass takes.
+Run as a script by `trainer.preflight`, in a folder with train.py and prepare.py. Everything here can be read
+and changed by the candidate, whose code runs in this process: what it says counts against itself only. It
+sends a line of JSON when it enters a phase, and one for what came of it: `refused`, with a reason, or
+`passed`, with what one pass takes.
 
 A pass of full size runs on the meta device, which has shapes and no values and therefore fails where real
 tensors would not. So a failure counts only on real tensors, few rows of them, on the CPU. Where trials use

@@ -6,7 +6,7 @@ from good_genomes import FIRST, GOOD, ROOT, made
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trainer import rows, static
+from trainer.checks import rows, static
 
 OWN = static.read(FIRST)
 PREPARE = static.read((ROOT / "prepare.py").read_text())

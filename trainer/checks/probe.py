@@ -1,4 +1,4 @@
-"""Tries, from inside the sandbox, what no candidate may do: run by `trainer.proof` and by nobody else.
+"""Tries, from inside the sandbox, what no candidate may do: run by `proof.py` and by nobody else.
 
     python -I -S probe.py ATTEMPTS
 
