@@ -1,5 +1,7 @@
-"""What a candidate changes, in so few words that they fit beside its score."""
+"""What a candidate changes: in so few words that they fit beside its score, and as a diff."""
 
+import difflib
+import io
 from typing import Final
 
 from population.records import Candidate, Knob
@@ -23,6 +25,15 @@ def changed(population: Population, candidate: Candidate) -> str:
     lines = candidate.complexity - base.complexity
     parts += [f"code {lines:+d} line{'' if abs(lines) == 1 else 's'}"] * bool(lines)
     return clean(", ".join(parts) or "code, constants as they were", _WIDTH)
+
+
+def unified(before: str, after: str) -> str:
+    """A unified diff of two genomes that patch and git apply take, as for a file named train.py."""
+    old, new = (io.StringIO(text).readlines() for text in (before, after))  # a form feed ends no line
+    lines = difflib.unified_diff(old, new, "a/train.py", "b/train.py")
+    return "".join(
+        line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n" for line in lines
+    )
 
 
 def _value(knob: Knob | None) -> str:

@@ -6,7 +6,6 @@ in its trials: on two cores about 20 ms at 1,000 trials and 100 ms at 5,000. Tri
 better exported every few seconds than every time.
 """
 
-import difflib
 import io
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +13,7 @@ from pathlib import Path
 from population.evidence import best
 from population.records import Completed, Crashed, Outcome, Refused, Stopped, TimedOut
 from population.state import Population, Trial
+from results.changes import unified
 from results.frames import trials
 from results.words import idea_of
 from results.writing import clean
@@ -75,15 +75,6 @@ def _write_best(folder: Path, population: Population, genome_of: Callable[[str],
     before, after = genome_of(baseline), genome_of(found)
     _write(genome, after.encode())
     _write(diff, (title + unified(before, after)).encode())  # last: its title is what says that both are done
-
-
-def unified(before: str, after: str) -> str:
-    """A unified diff of two genomes that patch and git apply take, as for a file named train.py."""
-    old, new = (io.StringIO(text).readlines() for text in (before, after))  # a form feed ends no line
-    lines = difflib.unified_diff(old, new, "a/train.py", "b/train.py")
-    return "".join(
-        line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n" for line in lines
-    )
 
 
 def _write(path: Path, content: bytes) -> None:

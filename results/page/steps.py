@@ -6,9 +6,8 @@ from typing import Final, TypeAlias
 
 from population.evidence import best, known
 from population.state import Population, Trial
-from results.changes import changed
+from results.changes import changed, unified
 from results.expected import expected
-from results.exports import unified
 from results.marks import WIDTH
 from results.page.markup import Safe, element, joined
 from results.page.names import name

@@ -12,7 +12,8 @@ from synthetic_runs import BASELINE, Story, lost, searched
 from population.evidence import best
 from population.records import Crashed, Refused, Stopped, TimedOut
 from population.state import Population
-from results.exports import results_tsv, unified, write_exports
+from results.changes import unified
+from results.exports import results_tsv, write_exports
 from results.frames import trials
 
 
