@@ -5,11 +5,11 @@ usage tells of its start-up, training and exam, one after another from `started_
 exam of one may overlap what the next does on the same GPU; a second that is two things counts as the first of
 them in that order.
 
-Counted is from the beginning of the run to its last event, without the pauses between schedulers; while
+Counted is every session of a scheduler, from its first event to its last, with as many GPUs as it had; while
 trials are under way, up to the moment the oldest of them was assigned or had its turn, since only then is it
 known of every second what it was. A trial that was lost left no word of what it did, so its time is idle,
-which is the worst it can have been. A GPU on which no trial has come to its end is not known of, and not
-counted.
+which is the worst it can have been; so is that of a GPU whose machine is away. Where an older journal does
+not say how many GPUs a session had, they are those on which a trial came to its end.
 """
 
 from collections import defaultdict
@@ -20,7 +20,7 @@ from msgspec import Struct
 from numpy.typing import NDArray
 
 from population.records import Stopped
-from population.state import Population, Trial
+from population.state import Population, Session, Trial
 
 Array: TypeAlias = NDArray[np.floating[Any]]
 
@@ -28,7 +28,7 @@ _TRAINING, _STOPPED, _EXAM, _STARTUP = range(4)  # uses, the dearest first
 
 
 class Account(Struct, frozen=True):
-    """Seconds by what they went to, over `gpus` GPUs: together all there were."""
+    """Seconds by what they went to, over `gpus` GPUs (at most, at a time): together all there were."""
 
     training_s: float = 0.0
     stopped_s: float = 0.0
@@ -53,29 +53,36 @@ class Account(Struct, frozen=True):
 
 def account(population: Population) -> Account:
     """The account of a run as far as it is known, in time linear in its trials."""
-    rows: dict[int, list[tuple[float, ...]]] = defaultdict(list)
+    used: list[dict[int, list[Trial]]] = [defaultdict(list) for _ in population.sessions]
     for trial in population.trials.values():
         if trial.usage is not None:
-            rows[trial.usage.gpu].append(_row(trial, population.started_at))
-    end_s = _known_until(population, several=len(rows) > 1) - population.started_at
-    busy: Array = sum((_used(np.array(some), end_s) for some in rows.values()), np.zeros(4))
-    gpus = max(len(rows), 1)
-    idle_s = max(gpus * (end_s - population.paused_s) - float(busy.sum()), 0.0)
-    training_s, stopped_s, exam_s, startup_s = busy.tolist()
-    return Account(training_s, stopped_s, exam_s, startup_s, idle_s, gpus)
+            used[trial.session][trial.usage.gpu].append(trial)
+    spent, most = np.zeros(5), 1
+    for session, on in zip(population.sessions, used, strict=True):
+        gpus = max(session.gpus or 1, len(on))
+        end_s = _end(population, session, gpus) - session.began_at
+        rows = (np.array([_row(trial, session.began_at) for trial in trials]) for trials in on.values())
+        busy: Array = sum((_used(some, end_s) for some in rows), np.zeros(4))
+        spent += [*busy, max(gpus * end_s - float(busy.sum()), 0.0)]
+        most = max(most, gpus)
+    training_s, stopped_s, exam_s, startup_s, idle_s = spent.tolist()
+    return Account(training_s, stopped_s, exam_s, startup_s, idle_s, most)
 
 
-def _known_until(population: Population, several: bool) -> float:
-    """A trial that an earlier scheduler left under way is lost, whether or not that is written down yet.
+def _end(population: Population, session: Session, gpus: int) -> float:
+    """Until when it is known what the GPUs of a session did.
 
-    One that was assigned ahead of its turn cannot have had the only GPU before the last training was over.
+    A trial that an earlier scheduler left under way is lost, whether or not that is written down yet. One
+    that was assigned ahead of its turn cannot have had the only GPU before the last training was over.
     """
+    if session.ended_at is not None:
+        return session.ended_at
     trials = population.trials
     under_way = [n for n in population.running if trials[n].session == population.session]
     if not under_way:
         return population.at
     oldest, before = trials[under_way[0]], trials.get(under_way[0] - 1)
-    if several or before is None or before.usage is None:
+    if gpus > 1 or before is None or before.usage is None:
         return oldest.assigned_at
     used = before.usage
     return max(oldest.assigned_at, used.started_at + used.startup_s + used.training_s)

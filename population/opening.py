@@ -67,7 +67,7 @@ def opening(population: Population, settings: runs.Settings, genome_at: Callable
     if population.started is None:
         events.append(_started(settings))
     else:
-        events.append(Resumed())
+        events.append(Resumed(settings.gpus))
         events += [Lost(trial, "the scheduler was stopped while it ran") for trial in population.running]
     for name, brief, proposer in runs.deal(settings):
         if name not in population.lineages:
@@ -91,6 +91,7 @@ def _started(settings: runs.Settings) -> Started:
         profile=task.profile,
         device=task.device,
         head=settings.head,
+        gpus=settings.gpus,
     )
 
 

@@ -16,12 +16,12 @@ another (see promise, crossing, finals and turnover). Better is lower.
 
 from typing import TypeAlias, assert_never
 
-from population.assigning import DRY, FIRST_SEED, dry, first, soonest
+from population.assigning import DRY, FIRST_SEED, dry, first, fresh, soonest
 from population.horizon import slots, spent, trials_left
 from population.promising.finals import due
 from population.promising.promise import Step, promised
 from population.promising.sharing import sharing
-from population.records import Ended, Judged
+from population.records import Combined, Ended, Judged
 from population.rules import POLICIES, Facts, PolicyName, Rules
 from population.state import Lineage, Population
 from population.verdicts import told, verdict
@@ -45,8 +45,17 @@ def decide(population: Population, rules: Rules, facts: Facts) -> Decision | Non
     if reason := _over(population, rules, facts):
         return None if population.running else Ended(reason)
     if len(population.running) >= slots(rules, facts):
-        return None
+        return _made_ready(population, rules, facts)
     return _next(population, rules, facts)
+
+
+def _made_ready(population: Population, rules: Rules, facts: Facts) -> Combined | None:
+    """A stale idea that is put on the new tip while the GPU is busy, if it would be next."""
+    waits = any(line.ready for line in population.living)
+    if not rules.speculates or not waits or any(fresh(population, line) for line in population.living):
+        return None
+    step = _next(population, rules, facts)
+    return step if isinstance(step, Combined) and set(step.candidates).isdisjoint(population.tried) else None
 
 
 def _next(population: Population, rules: Rules, facts: Facts) -> Step | None:

@@ -84,6 +84,7 @@ class Started(Struct, frozen=True, tag="started"):
     profile: str
     device: str
     head: str  # the commit the run started from
+    gpus: int | None = None  # that it has, until it is resumed; None where older journals do not say
 
 
 class Founded(Struct, frozen=True, tag="founded"):
@@ -199,7 +200,9 @@ class Judged(Struct, frozen=True, tag="judged"):
 
 
 class Resumed(Struct, frozen=True, tag="resumed"):
-    """A scheduler took the run up again."""
+    """A scheduler took the run up again, with so many GPUs; None where older journals do not say."""
+
+    gpus: int | None = None
 
 
 class Ended(Struct, frozen=True, tag="ended"):

@@ -91,6 +91,15 @@ class Lineage:
     pruned: str | None = None  # why it ended, if it has
 
 
+@dataclass(frozen=True)
+class Session:
+    """What one scheduler had of the run."""
+
+    began_at: float
+    gpus: int | None  # None: its journal does not say
+    ended_at: float | None = None  # with its last entry; None: no other has come after it
+
+
 @dataclass
 class Population:
     """Lineages, candidates, trials and the scores of every commit."""
@@ -114,6 +123,7 @@ class Population:
     replaced: dict[int, tuple[int, ...]] = field(default_factory=dict)  # candidate -> ideas that gave way
     combining: Combined | None = None  # decided, and not acted on yet
     session: int = 0
+    sessions: list[Session] = field(default_factory=list)  # oldest first
     running: list[int] = field(default_factory=list)  # trial numbers, oldest first: one for each GPU in use
     tried: dict[int, int] = field(default_factory=dict)  # candidate -> its first trial, running or done
     turns: dict[int, list[Trial]] = field(default_factory=dict)  # candidate -> its trials, but for lost ones
@@ -228,10 +238,12 @@ def apply(population: Population, entry: Entry) -> None:
     check(population, entry.event)
     if isinstance(entry.event, Resumed):
         population.paused_s += entry.at - population.at
+        population.sessions[-1] = replace(population.sessions[-1], ended_at=population.at)
     population.entries, population.at = entry.number, entry.at
     match entry.event:
         case Started() as started:
             population.started, population.started_at = started, entry.at
+            population.sessions.append(Session(entry.at, started.gpus))
         case Founded() as born:
             population.lineages[born.lineage] = Lineage(
                 born.lineage, born.brief, born.proposer, root=born.tip, tip=born.tip
@@ -258,9 +270,10 @@ def apply(population: Population, entry: Entry) -> None:
             _lose(population, number, reason)
         case Judged() as judged:
             _judge(population, judged)
-        case Resumed():
+        case Resumed(gpus):
             population.ended = None
             population.session += 1
+            population.sessions.append(Session(entry.at, gpus))
             for lineage in population.lineages.values():
                 # A new scheduler asks everyone again.
                 lineage.declined = lineage.failures = lineage.stood_in = 0

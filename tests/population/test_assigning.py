@@ -116,3 +116,18 @@ def test_of_stale_ideas_that_is_rebased_whose_genome_on_the_new_tip_has_started_
     ideas = {"l1": story.propose("l1", ROOT.commit), "l2": waits}
     asked = story.decide(ahead=frozenset({(ideas[lineage], tip)}))
     assert isinstance(asked, Combined) and asked.candidates == (ideas[lineage],)
+
+
+def test_while_the_gpu_is_busy_the_stale_idea_that_is_next_is_put_on_the_new_tip() -> None:
+    story, tip, waits = moved()
+    story.rules = replace(story.rules, speculates=True)
+    other = story.propose("l1", ROOT.commit)
+    first = story.decide()
+    assert isinstance(first, Combined)
+    rebased = story.propose(first.lineage, tip, "mutate", first.candidates)
+    turn = story.decide()
+    assert isinstance(turn, Assigned) and turn.candidate == rebased
+    then = story.decide()
+    assert isinstance(then, Combined) and {*first.candidates, *then.candidates} == {waits, other}
+    story.propose(then.lineage, tip, "mutate", then.candidates)
+    assert story.decide() is None
