@@ -20,6 +20,7 @@ from population.asking import Errand, errand, stands_in, wanting
 from population.assigning import parent
 from population.backend import Answered, Backend, Cut, Gone, Message, Trained
 from population.candidates import Origin, committed
+from population.checking import check
 from population.combining import combined
 from population.drafting import Answer
 from population.foresight import foreseen
@@ -48,7 +49,7 @@ from population.records import (
 )
 from population.rules import Begun, Facts
 from population.schedules import same_schedules
-from population.state import Population, Trial, apply, check
+from population.state import Population, Trial, apply
 from population.submitting import Receipt, Submission, submitted
 from trainer.curve import Curve
 from trainer.outcome import Progress

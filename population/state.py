@@ -1,196 +1,41 @@
 """The population: the fold of the journal.
 
 `replay(entries)` is the only way to get a Population and `apply` the only function that changes one; it
-updates in place, so that a long journal folds in linear time. Everyone else reads.
+updates in place, so that a long journal folds in linear time. Everyone else reads. What a Population is made
+of stands in `population.py`, what may follow what in `checking.py`.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field, fields, replace
-from math import isfinite
-from typing import Any, TypeAlias, assert_never
+from dataclasses import replace
+from typing import assert_never
 
+from population.checking import check
+from population.population import Combination as Combination
+from population.population import Lineage as Lineage
+from population.population import Population as Population
+from population.population import Session as Session
+from population.population import Trial as Trial
+from population.population import aside as aside
 from population.records import (
     Adopted,
     Assigned,
     Candidate,
     Clashed,
     Combined,
-    Completed,
     Declined,
     Ended,
     Entry,
-    Event,
     Finished,
     Founded,
     Judged,
     Lost,
-    Operator,
-    Outcome,
     Proposed,
     Pruned,
     Resumed,
     Started,
-    Thought,
-    Usage,
-    Verdict,
 )
 
 _NOTHING_USD = 1e-9  # no price of anything, and too little to count with
-
-Combination: TypeAlias = tuple[Operator, frozenset[int]]  # candidates, and what was done with them
-
-
-@dataclass
-class Trial:
-    """A candidate's turn on the GPU, as far as it is known."""
-
-    number: int
-    candidate: Candidate
-    seed: int
-    session: int  # counts the schedulers of a run from 0; scores of different ones may be offset
-    again: bool  # its candidate has a score already
-    assigned_at: float
-    assigned_because: str
-    outcome: Outcome | None = None
-    usage: Usage | None = None
-    lost: str | None = None  # why it was cut off, if it was
-    verdict: Verdict | None = None
-    judged_because: str = ""
-    gain: float | None = None  # how far below its base's mean score its own lay then; None without a score
-
-    @property
-    def score(self) -> float | None:
-        return self.outcome.score if isinstance(self.outcome, Completed) else None
-
-    @property
-    def operator(self) -> Operator:
-        """What the trial was for: its candidate's operator, or to measure it again."""
-        return "replicate" if self.again else self.candidate.operator
-
-
-@dataclass
-class Lineage:
-    """One branch of genomes. `trials` are numbers of its judged or running trials, oldest first."""
-
-    name: str
-    brief: str
-    proposer: str
-    root: str
-    tip: str
-    ready: list[int] = field(default_factory=list)  # candidate numbers waiting for the GPU, oldest first
-    trials: list[int] = field(default_factory=list)
-    declined: int = 0  # times in a row that its mind was asked for an idea and had none
-    failures: int = 0  # times in a row that its mind could not be reached
-    stood_in: int = 0  # times in a row that the optimiser was asked in its mind's place and had no idea
-    declined_at: int = 0  # how many trials of the run had finished when its mind last had no idea
-    requests: int = 0  # how often its mind answered, or its stand-in
-    spent: Thought = field(default_factory=Thought)  # on all these answers
-    clashed: list[int] = field(
-        default_factory=list
-    )  # candidates that did not fit its tip, since its mind last spoke
-    pruned: str | None = None  # why it ended, if it has
-
-
-@dataclass(frozen=True)
-class Session:
-    """What one scheduler had of the run."""
-
-    began_at: float
-    gpus: int | None  # None: its journal does not say
-    ended_at: float | None = None  # with its last entry; None: no other has come after it
-
-
-@dataclass
-class Population:
-    """Lineages, candidates, trials and the scores of every commit."""
-
-    started: Started | None = None
-    started_at: float = 0.0
-    at: float = 0.0  # time of the last entry
-    paused_s: float = 0.0  # between the end of one scheduler and the start of the next
-    entries: int = 0
-    lineages: dict[str, Lineage] = field(default_factory=dict)
-    candidates: dict[int, Candidate] = field(default_factory=dict)
-    trials: dict[int, Trial] = field(default_factory=dict)
-    scores: dict[str, list[float]] = field(default_factory=dict)  # by commit, oldest first
-    measured: dict[str, list[Trial]] = field(default_factory=dict)  # the trials that these are of
-    advanced: set[str] = field(default_factory=set)  # commits with that verdict
-    children: dict[str, list[str]] = field(default_factory=dict)  # base -> commits tried from it
-    commits: dict[str, int] = field(default_factory=dict)  # commit -> its candidate
-    hashes: dict[str, str] = field(default_factory=dict)  # genome hash -> commit that first bore it
-    bases: dict[str, int] = field(default_factory=dict)  # commits built on -> candidate
-    combined: set[Combination] = field(default_factory=set)  # made, or clashed
-    replaced: dict[int, tuple[int, ...]] = field(default_factory=dict)  # candidate -> ideas that gave way
-    combining: Combined | None = None  # decided, and not acted on yet
-    session: int = 0
-    sessions: list[Session] = field(default_factory=list)  # oldest first
-    running: list[int] = field(default_factory=list)  # trial numbers, oldest first: one for each GPU in use
-    tried: dict[int, int] = field(default_factory=dict)  # candidate -> its first trial, running or done
-    turns: dict[int, list[Trial]] = field(default_factory=dict)  # candidate -> its trials, but for lost ones
-    unjudged: list[int] = field(default_factory=list)
-    baseline: str | None = None  # the commit every lineage started from
-    finished: int = 0  # trials that came to an end of their own, the unit of --trials
-    revisited: set[int] = field(default_factory=set)  # candidates that a mind was asked about again
-    drought: int = 0  # new candidates that were judged since one last advanced
-    costs: dict[str, float] = field(default_factory=dict)  # by proposer, in dollars
-    ended: str | None = None
-    weighed: tuple[object, object] | None = field(default=None, compare=False, repr=False)  # by evidence
-
-    @property
-    def run(self) -> Started:
-        """The run's first record; a population without one is an empty journal."""
-        assert self.started is not None, "an empty journal has no run"
-        return self.started
-
-    def score(self, commit: str) -> float | None:
-        """Mean score of a commit over its trials, or None if it has none."""
-        scores = self.scores.get(commit)
-        return sum(scores) / len(scores) if scores else None
-
-    @property
-    def living(self) -> list[Lineage]:
-        """The lineages that were not pruned, oldest first."""
-        return [line for line in self.lineages.values() if line.pruned is None]
-
-    @property
-    def cost_usd(self) -> float:
-        """What minds have taken."""
-        return sum(self.costs.values())
-
-    @property
-    def elapsed_s(self) -> float:
-        """Wall time from the first entry to the last, without the pauses between schedulers."""
-        return self.at - self.started_at - self.paused_s
-
-    @property
-    def baseline_score(self) -> float | None:
-        return None if self.baseline is None else self.score(self.baseline)
-
-    def complexity(self, commit: str) -> int:
-        """Lines of the genome at `commit`, which must be a candidate's."""
-        return self.candidates[self.commits[commit]].complexity
-
-    def history(self, number: int) -> set[int]:
-        """A candidate with all those whose commits are behind its own."""
-        behind: set[int] = set()
-        waiting = [number]
-        while waiting:
-            candidate = self.candidates[waiting.pop()]
-            if candidate.number not in behind:
-                behind.add(candidate.number)
-                made = candidate.combines if candidate.operator in ("merge", "venture") else ()
-                waiting += [part for part in made if part in self.tried]
-                waiting += [self.commits[parent] for parent in candidate.parents if parent in self.commits]
-                waiting += [self.commits[candidate.base]] if made else []
-        return behind
-
-    def path(self, commit: str) -> list[Trial]:
-        """First trials of the commits that lead from the baseline to `commit`, each the base of the next."""
-        steps: list[Trial] = []
-        while (number := self.bases.get(commit)) is not None:
-            steps.append(self.trials[self.tried[number]])
-            commit = self.candidates[number].base
-        return steps[::-1]
 
 
 def replay(entries: Iterable[Entry]) -> Population:
@@ -199,34 +44,6 @@ def replay(entries: Iterable[Entry]) -> Population:
     for entry in entries:
         apply(population, entry)
     return population
-
-
-def aside(population: Population) -> Population:
-    """A copy that can be changed while this one stays as it is.
-
-    What does not change any more is shared: records, and trials that were judged.
-    """
-    parts = {part.name: _copied(getattr(population, part.name)) for part in fields(population)}
-    apart = Population(**parts)
-    for number in (*apart.running, *apart.unjudged):
-        trial = apart.trials[number] = replace(apart.trials[number])
-        candidate = trial.candidate
-        for turns in (apart.turns[candidate.number], apart.measured.get(candidate.commit, [])):
-            turns[:] = [trial if turn.number == number else turn for turn in turns]
-    return apart
-
-
-def _copied(value: Any) -> Any:
-    """Of lists, sets and lineages, also within a dictionary; anything else is itself."""
-    match value:
-        case dict():
-            return {key: _copied(part) for key, part in value.items()}
-        case list() | set():
-            return value.copy()
-        case Lineage():
-            return replace(value, **{part.name: _copied(getattr(value, part.name)) for part in fields(value)})
-        case _:
-            return value
 
 
 def apply(population: Population, entry: Entry) -> None:
@@ -281,58 +98,6 @@ def apply(population: Population, entry: Entry) -> None:
             population.ended = reason
         case _:
             assert_never(entry.event)
-
-
-def check(population: Population, event: Event) -> None:
-    """Raises AssertionError, saying what is wrong, if `event` cannot follow what came before."""
-    assert isinstance(event, Started) == (population.started is None), "a journal starts once, with Started"
-    match event:
-        case Founded(lineage):
-            assert lineage not in population.lineages, f"lineage {lineage} was founded before"
-        case Proposed(candidate):
-            combining = population.combining
-            assert candidate.lineage in population.lineages, f"no lineage {candidate.lineage}"
-            assert candidate.number == len(population.candidates) + 1, "candidates are counted without a gap"
-            asked = combining.candidates if combining else ()
-            assert set(candidate.combines) <= set(asked), "it was not asked for"
-            assert bool(candidate.combines) == bool(asked), "what was asked for comes first"
-            assert candidate.about is None or candidate.about in population.candidates, "it is about nothing"
-        case Declined(lineage):
-            assert lineage in population.lineages, f"no lineage {lineage}"
-        case Combined(lineage, _, candidates):
-            assert population.combining is None, "one combination at a time"
-            assert lineage in population.lineages, f"no lineage {lineage}"
-            assert len(set(candidates)) == len(candidates) > 0, "different candidates are combined"
-            ready = population.lineages[lineage].ready
-            allowed = (number in population.tried or number in ready for number in candidates)
-            assert all(allowed), "only its own or what was tried"
-        case Clashed(_, candidates):
-            combining = population.combining
-            assert combining is not None and combining.candidates == candidates, "it was not asked for"
-        case Adopted(lineage, commit):
-            assert lineage in population.lineages, f"no lineage {lineage}"
-            assert commit in population.scores, "only what was measured can be built on"
-        case Pruned(lineage):
-            living = {line.name for line in population.living}
-            assert lineage in living, f"no living lineage {lineage}"
-            assert len(living) > 1, "somebody has to go on"
-        case Assigned(trial, number):
-            assert trial == len(population.trials) + 1, "trials are counted without a gap"
-            waits = any(number in line.ready for line in population.living)
-            assert waits or number in population.tried, f"candidate {number} neither waits nor was tried"
-        case Finished(trial, outcome):
-            assert trial in population.running, "only a running trial can finish"
-            assert not isinstance(outcome, Completed) or isfinite(outcome.score), "a score is a finite number"
-        case Lost(trial):
-            assert trial in population.running, "only a running trial can be lost"
-        case Judged(trial, verdict):
-            assert trial in population.unjudged, f"trial {trial} is not waiting for a verdict"
-            scored = population.trials[trial].score is not None
-            assert scored or verdict == "discard", "only a trial with a score can advance"
-        case Started() | Resumed() | Ended():
-            pass
-        case _:
-            assert_never(event)
 
 
 def _propose(population: Population, candidate: Candidate) -> None:
