@@ -8,8 +8,8 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 PURE = [
     "accounting", "asking", "assigning", "candidates", "checking", "claim", "combining", "drafting",
-    "evidence", "genome", "horizon", "marks", "merging", "names", "notebook", "policy", "population", "racing",
-    "records", "rules", "schedules", "state", "submitting", "verdicts",
+    "evidence", "genome", "horizon", "marks", "merging", "names", "notebook", "policy", "population",
+    "racing", "records", "rules", "schedules", "state", "submitting", "verdicts",
 ]  # fmt: skip
 PURE_FOLDERS = ["hearing", "knobs", "promising", "structure", "telling", "weighing"]
 IMPURE = {"os", "subprocess", "time", "logging", "ray", "git", "torch", "pathlib", "socket", "threading"}
