@@ -223,7 +223,7 @@ def go(folder: runs.RunFolder, settings: runs.Settings, address: str | None = No
 
     Returns the exit code.
     """
-    from population.cluster import Cluster  # Ray takes a second to import, and only a search needs it
+    from population.cluster.backend import Cluster  # Ray takes a second to import, and only a search needs it
 
     screen = console()
     screen.print(f"run {settings.run}: starting the machines")

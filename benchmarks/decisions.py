@@ -28,6 +28,7 @@ from benchmarks.play import Arm, Simulated, Unwatched, carried_out, settings_of
 from benchmarks.worlds.pools import BASELINE, EQUAL, MBPB
 from population import notebook, runs
 from population.asking import Errand
+from population.foresight import foreseen
 from population.genomes import Shelf
 from population.journal import read
 from population.lineage import Mind
@@ -51,6 +52,7 @@ class Timed(Struct, frozen=True):
     decisions: list[float]  # each call of `decide`
     waits: list[float]  # all calls between the end of a trial and the start of the next
     requests: list[float]  # to say what has been tried, for a mind
+    looks: list[float]  # ahead, to what may come next, while a trial is under way
     replay: float  # to read the journal and fold it
 
 
@@ -92,12 +94,24 @@ class Urns:
         return BASELINE + MBPB * sum(_effect(f"{self.seed} {line}") for line in genome.splitlines())
 
 
+class Recalled(Shelf):
+    """Genomes of a run whose journal is all that is left of it: their constants."""
+
+    def __init__(self, population: Population) -> None:
+        super().__init__()
+        self._population = population
+
+    def text(self, commit: str) -> str:
+        knobs = self._population.candidates[self._population.commits[commit]].knobs
+        return "".join(f"{name} = {number}\n" for name, number in knobs.items())
+
+
 def main(trials: int = 10_000) -> None:
     """Play so many trials, and print a line for the run when it had a tenth of them, a third and all."""
     with tempfile.TemporaryDirectory() as home:
         journal = play(Path(home), trials)
-        print(f"{'':16}{'decide':>16}{'GPU waits':>16}{'request':>16}{'replay':>10}")
-        print(f"{'trials':>8}{'bases':>8}" + f"{'median':>8}{'worst':>8}" * 3 + f"{'ms':>10}")
+        print(f"{'':16}{'decide':>16}{'GPU waits':>16}{'request':>16}{'look ahead':>16}{'replay':>10}")
+        print(f"{'trials':>8}{'bases':>8}" + f"{'median':>8}{'worst':>8}" * 4 + f"{'ms':>10}")
         for count in (max(trials // 10, LAST + 1), max(trials // 3, LAST + 1), trials):
             print(_row(measure(journal, count)), flush=True)
 
@@ -133,6 +147,8 @@ def _gone_on(population: Population, rest: Sequence[Entry], folded: float) -> Ti
     decisions: list[float] = []
     waits: list[float] = []
     requests: list[float] = []
+    looks: list[float] = []
+    genomes = Recalled(population)
     gc.collect()  # a run grew slowly: its garbage collector is not behind by a whole journal
     for entry in rest:
         apply(population, entry)
@@ -142,12 +158,14 @@ def _gone_on(population: Population, rest: Sequence[Entry], folded: float) -> Ti
             if isinstance(entry.event, Finished):
                 waits.append(0.0)
             waits[-1] += took
+        if isinstance(entry.event, Assigned):
+            looks.append(timed(lambda: foreseen(population, rules, Facts(), genomes)))
         if isinstance(entry.event, Judged):
             line = population.living[0]
             asked = partial(notebook.request, population, line, line.tip, "", 0, Errand(), lambda commit: "")
             requests.append(timed(asked))
     trials = len(population.trials)
-    return Timed(trials, len(population.bases), decisions, waits, requests, folded)
+    return Timed(trials, len(population.bases), decisions, waits, requests, looks, folded)
 
 
 def _settings(world: Urns, baseline: str, hours: float | None) -> runs.Settings:
@@ -171,7 +189,7 @@ def timed(work: Callable[[], object]) -> float:
 
 
 def _row(found: Timed) -> str:
-    times = found.decisions, found.waits, found.requests
+    times = found.decisions, found.waits, found.requests, found.looks
     pairs = "".join(f"{statistics.median(some):8.1f}{max(some):8.1f}" for some in times)
     return f"{found.trials:8,}{found.bases:8,}{pairs}{found.replay:10.0f}"
 

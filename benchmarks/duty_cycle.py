@@ -80,7 +80,7 @@ class Quiet:
 
 def measured(arm: Arm) -> Measured:
     """Carry out a run in a folder that goes with it."""
-    from population.cluster import Cluster
+    from population.cluster.backend import Cluster
 
     with tempfile.TemporaryDirectory(prefix="duty-") as home:
         task = Path(shutil.copytree(PACED, Path(home) / "task"))

@@ -75,9 +75,9 @@ def main(turns: int = 5) -> None:
             return outcome.score
 
         python(SUBMIT)
-        forks = warm.start(imported(task.prepare, genome), "cpu", folder)
-        works = (lambda: float(python(PLAIN)), lambda: examined(cold), lambda: examined(forks))
-        taken = [[timed(work) for work in works] for _ in range(turns)]
+        with warm.start(imported(task.prepare, genome), "cpu", folder) as forks:
+            works = (lambda: float(python(PLAIN)), lambda: examined(cold), lambda: examined(forks))
+            taken = [[timed(work) for work in works] for _ in range(turns)]
     plain_s, exam_s, forked_s = (
         statistics.median(run[0] for run in runs) for runs in zip(*taken, strict=True)
     )

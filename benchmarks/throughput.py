@@ -21,7 +21,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from population import evidence, genome, runs
 from population.backend import Backend, Inline
 from population.branches import Branches
-from population.cluster import Cluster
+from population.cluster.backend import Cluster
 from population.minds import dealt
 from population.opening import opened
 from results.exports import write_exports

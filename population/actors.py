@@ -1,6 +1,8 @@
 """What the actors of a run do, each in a process of its own; they know nothing of Ray."""
 
 import os
+import socket
+import tempfile
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
@@ -14,9 +16,11 @@ from population.drafting import Answer
 from population.lineage import Mind
 from population.locks import hold_device
 from population.proposers import Request
-from trainer.abroad import Abroad, Parcel, cache, settled
+from trainer.abroad import Abroad, Parcel, cache, settled, taken
+from trainer.errors import BadInput
 from trainer.hardware import first_card
 from trainer.outcome import Progress
+from trainer.scratch import own_scratch
 from trainer.slot import Slot
 from trainer.trial import Order, run_trial
 from trainer.walls.idle import give_way
@@ -43,11 +47,23 @@ class Trainer:
         self._abroad: Abroad | None = None
         self._held = ExitStack()
 
-    def settle(self, parcel: Parcel, home: str) -> None:
-        """Take part in a run whose files are on the node `home`. Raises BadInput where that cannot be."""
+    def settle(self, parcel: Parcel, home: str) -> str:
+        """Take part in a run whose files are on the node `home`; the name of this machine.
+
+        Raises BadInput where that cannot be.
+        """
         self._held.enter_context(hold_device(parcel.task.device))
         if self._node() != home:
-            self._abroad = settled(parcel, cache())
+            try:
+                scratch = self._held.enter_context(own_scratch(Path(tempfile.gettempdir())))
+                self._abroad = settled(parcel, cache(), scratch)
+            except OSError as error:
+                raise BadInput(f"{socket.gethostname()} has no room for a trial: {error}") from error
+        return socket.gethostname()
+
+    def leave(self) -> None:
+        """Have no part in a run any more: what trials left on a machine of its own is removed."""
+        self._held.close()
 
     def train(self, order: Order) -> Done:
         if not self._lock.acquire(blocking=False):
@@ -55,7 +71,7 @@ class Trainer:
         here = self._abroad.carried(order) if self._abroad else order
         try:
             message = attempt(self._slot.train, here, self._watch)
-            return Done(message, Path(here.log).read_bytes() if self._abroad else None)
+            return Done(message, taken(Path(here.log)) if self._abroad else None)
         finally:
             self._progress = None
             self._lock.release()

@@ -21,6 +21,7 @@ from trainer.errors import BadInput
 NOTES = "refs/notes/lineages"
 TASK_FILES = ("train.py", "prepare.py", "program.md")
 NOTES_EVERY_S = 5.0  # of journal time: a note costs as much as all else together
+_AT_HAND = 256  # genomes kept in memory, some MB
 _ATTEMPTS = 20  # at a note, while other runs write theirs at the same moment
 
 
@@ -33,6 +34,7 @@ class Branches:
         self.path = path  # of the genome, within the repository
         self._git = git
         self._mode = mode  # of the genome, in git's trees
+        self._texts: dict[str, str] = {}  # genomes by commit
         self._unmoved: dict[str, str | None] = {}
         self._unwritten: list[Note] = []
         self._ends = False
@@ -74,13 +76,15 @@ class Branches:
 
     def text(self, commit: str) -> str:
         """The genome at `commit`. Raises BadInput if it is not there or is not UTF-8."""
-        content = self._git.run("cat-file", "blob", f"{commit}:{self.path}")
-        try:
-            return content.decode()
-        except UnicodeDecodeError:
-            raise BadInput(
-                f"{self.path} at commit {commit[:12]} is not UTF-8 text; save it as UTF-8"
-            ) from None
+        if commit not in self._texts:
+            content = self._git.run("cat-file", "blob", f"{commit}:{self.path}")
+            try:
+                self._keep(commit, content.decode())
+            except UnicodeDecodeError:
+                raise BadInput(
+                    f"{self.path} at commit {commit[:12]} is not UTF-8 text; save it as UTF-8"
+                ) from None
+        return self._texts[commit]
 
     def commit(self, genome: str, parents: Sequence[str], message: str, at: float) -> str:
         """Commit `genome` into the tree of its first parent, dated `at` (unix seconds), and name the commit.
@@ -88,7 +92,15 @@ class Branches:
         The same arguments give the same commit. No ref leads to it yet: that is what marks are for.
         """
         assert parents, "a genome descends from something"
-        return self._git.commit([(self.path, self._mode, genome.encode())], parents, message, at)
+        name = self._git.commit([(self.path, self._mode, genome.encode())], parents, message, at)
+        self._keep(name, genome)
+        return name
+
+    def _keep(self, commit: str, genome: str) -> None:
+        """Have a genome at hand that git has; the one that was read first gives way."""
+        self._texts[commit] = genome
+        if len(self._texts) > _AT_HAND:
+            del self._texts[next(iter(self._texts))]
 
     def follow(self, event: Event, population: Population) -> None:
         """Learn what git is to show of `event`, the last that `population` took in; `settle` makes it so."""

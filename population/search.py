@@ -165,14 +165,12 @@ class Search:
             self.backend.enrol(event.lineage, self._mind_of(event.lineage, event.brief, event.proposer))
         self.genomes.follow(event, self.population)
         self._judged |= isinstance(event, Judged)
-        if not self.backend.overlaps:
-            self.settle()
         self.view.tell(event, self.population)
 
     def settle(self) -> None:
         """Have git and the files that people open say what the journal does.
 
-        At once where a training on the same processor would feel it, else when the next trial has begun.
+        Before a training begins that would feel it on its processor, else when the next one has begun.
         """
         self.genomes.settle()
         if self._judged and self.clock.monotonic() > self._export_at:
@@ -202,6 +200,8 @@ class Search:
 
     def launch(self, assigned: Assigned) -> None:
         """Give a candidate a GPU."""
+        if not self.backend.overlaps:
+            self.settle()
         candidate = self.population.candidates[assigned.candidate]
         genome = self.genomes.text(candidate.commit)
         limits = self.limits(self.population.trials[assigned.trial], genome)

@@ -79,7 +79,7 @@ def test_the_genome_is_executed_and_never_imported_by_the_program() -> None:
 
 def test_ray_git_and_litellm_have_one_importer_each() -> None:
     program = [*sources("population"), *sources("trainer"), *sources("results"), ROOT / "scheduler.py"]
-    assert [path.name for path in program if "ray" in tops(path)] == ["cluster.py"]
+    assert {path.parent.name for path in program if "ray" in tops(path)} == {"cluster"}
     assert [path.name for path in program if "git" in tops(path)] == ["plumbing.py"]
     assert [path.name for path in program if "litellm" in tops(path)] == ["models.py"]
 

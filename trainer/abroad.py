@@ -2,7 +2,8 @@
 
 A task is sent as a `Parcel`, once; `settled` unpacks it into the machine's cache, has its data prepared if
 that was never done there, and refuses a machine on which scores would mean something else. An order then has
-only its paths exchanged, and the log travels back with what came of it.
+only its paths exchanged, and the log travels back with what came of it. What trials leave is in a folder that
+is removed when nobody has it any more (`trainer.scratch`); a task stays in the cache, for the next run of it.
 
 Not covered: a task whose folder is large and does not make its data itself is refused, not streamed; the
 modes of a task's files are lost.
@@ -13,11 +14,9 @@ import hashlib
 import os
 import platform
 import socket
-import tempfile
 from importlib.metadata import version
 from pathlib import Path
 
-import psutil  # type: ignore[import-untyped]
 from filelock import FileLock
 from msgspec import Struct
 from msgspec.structs import replace
@@ -25,14 +24,14 @@ from msgspec.structs import replace
 from trainer.checks.proof import proof
 from trainer.errors import BadInput
 from trainer.hardware import first_card
+from trainer.running.disk import LEAST_FREE_MB, free_mb
 from trainer.task import Task, genome_path, open_task
-from trainer.trial import Order, clear_scratch
+from trainer.trial import Order
 
 ROOT = Path(__file__).resolve().parents[1]
 LARGEST_MB = 64
 MADE = ("data", "heldout")  # by `python prepare.py`, on each machine anew, if prepare.py defines `ready`
 _READ_ONLY = ("train.py", "program.md")  # what no exam depends on
-_SCRATCH = "lineages-trials-"
 
 
 class Ground(Struct, frozen=True):
@@ -64,13 +63,9 @@ class Abroad(Struct, frozen=True):
         return replace(
             order,
             task=replace(order.task, folder=self.folder),
-            log=str(self.log(order)),
+            log=str(Path(self.scratch) / f"{order.trial}.log"),
             scratch=self.scratch,
         )
-
-    def log(self, order: Order) -> Path:
-        """Where the log of an order is written here."""
-        return Path(self.scratch) / f"{order.trial}.log"
 
 
 def ground(device: str) -> Ground:
@@ -98,8 +93,24 @@ def packed(task: Task, walled: bool) -> Parcel:
     return Parcel(task, files, ground(task.device), walled)
 
 
-def settled(parcel: Parcel, cache: Path) -> Abroad:
-    """Make this machine ready for a task's trials. Raises BadInput, in one line, if it cannot be."""
+def taken(log: Path) -> bytes:
+    """The log of a trial that has ended, which is on its way and no longer here. Raises OSError."""
+    try:
+        return log.read_bytes()
+    finally:
+        log.unlink(missing_ok=True)
+
+
+def settled(parcel: Parcel, cache: Path, scratch: Path) -> Abroad:
+    """Make this machine ready for a task's trials, which work in `scratch`.
+
+    Raises BadInput, in one line, if it cannot be.
+    """
+    if (free := free_mb(scratch)) < LEAST_FREE_MB:
+        raise BadInput(
+            f"{socket.gethostname()}: {free:.0f} MB are free in {scratch.parent}, too little for trials; "
+            f"make room for {LEAST_FREE_MB}, or leave that machine out"
+        )
     here = ground(parcel.task.device)
     if here != parcel.ground:
         raise BadInput(f"{socket.gethostname()} has {_told(here)}; the run began on {_told(parcel.ground)}")
@@ -119,7 +130,7 @@ def settled(parcel: Parcel, cache: Path) -> Abroad:
             f"{socket.gethostname()}: the data that prepare.py made in {folder} are not those the run began "
             "with; prepare them there as they were prepared for the run, or leave that machine out"
         )
-    return Abroad(str(folder), str(_scratch()))
+    return Abroad(str(folder), str(scratch))
 
 
 def cache() -> Path:
@@ -155,21 +166,13 @@ def _digest(parcel: Parcel) -> str:
 
 
 def _put(path: Path, content: bytes) -> None:
+    aside = path.with_name(f".{path.name}.partial")
+    aside.unlink(missing_ok=True)  # of one who was killed here
     if path.is_file() and path.read_bytes() == content:
         return
     path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(f".{path.name}.{os.getpid()}")
     aside.write_bytes(content)
     aside.replace(path)
-
-
-def _scratch() -> Path:
-    """A folder for this process's trials; those of processes that are gone are removed."""
-    for left in Path(tempfile.gettempdir()).glob(f"{_SCRATCH}*"):
-        pid = left.name.removeprefix(_SCRATCH).partition("-")[0]
-        if pid.isdecimal() and not psutil.pid_exists(int(pid)) and left.stat().st_uid == os.getuid():
-            clear_scratch(left)
-    return Path(tempfile.mkdtemp(prefix=f"{_SCRATCH}{os.getpid()}-"))
 
 
 def _told(ground: Ground) -> str:

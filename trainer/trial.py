@@ -14,7 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from contextlib import nullcontext, suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from pathlib import Path
 
 import msgspec
@@ -63,21 +63,22 @@ def run_trial(order: Order, watch: Watch, warm: Warm | None = None, turn: Turn |
     With a `turn` it starts up and waits for that; without, its turn is now.
     """
     hide()
-    with turn or at_once(order.limits) as given:
-        return _run_trial(order, watch, warm, given)
+    with turn or at_once(order.limits) as given, _starting(order, warm) as start:
+        return _run_trial(order, watch, given, start, warm.problem if warm else "")
 
 
-def _run_trial(order: Order, watch: Watch, warm: Warm | None, turn: Turn) -> Report:
+def _run_trial(order: Order, watch: Watch, turn: Turn, start: Start, problem: str) -> Report:
+    """`problem` is why its processes cannot be forked, if they cannot."""
     started_at = time.time() - (time.monotonic() - turn.began)
     if not _encodable(order.genome):
         return Report(Refused("the genome cannot be written as UTF-8"), Usage(started_at))
     scratch = Path(order.scratch).resolve()
     log = Path(order.log).resolve()
     log.parent.mkdir(parents=True, exist_ok=True)
-    log.write_bytes(b"")
+    slowly = f"every process is started from nothing, which takes longer: {problem}\n"
+    log.write_text(slowly if problem else "")
     scratch.mkdir(parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(prefix=f"{order.trial}-", dir=scratch))
-    start = _starting(order, scratch, log, warm)
     try:
         door = turn.doors[1]
         fed = feeding(order.task, order.seed, scratch, door, start) if is_fed(order.task) else nullcontext()
@@ -100,13 +101,11 @@ def _run_trial(order: Order, watch: Watch, warm: Warm | None, turn: Turn) -> Rep
     return Report(failure, msgspec.structs.replace(usage, wall_s=wall_s))
 
 
-def _starting(order: Order, scratch: Path, log: Path, warm: Warm | None) -> Start:
+def _starting(order: Order, warm: Warm | None) -> AbstractContextManager[Start]:
     if warm is None:
-        return cold
-    start = warm.start(imported(order.task.prepare, order.genome), order.task.device, scratch)
-    if warm.problem:
-        log.write_text(f"every process is started from nothing, which takes longer: {warm.problem}\n")
-    return start
+        return nullcontext(cold)
+    packages = imported(order.task.prepare, order.genome)
+    return warm.start(packages, order.task.device, Path(order.scratch).resolve())
 
 
 def clear_scratch(folder: Path) -> None:

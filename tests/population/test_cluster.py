@@ -12,7 +12,7 @@ import psutil
 import pytest
 
 from population.backend import Answered, Cut, Gone, Message, Trained
-from population.cluster import Cluster
+from population.cluster.backend import Cluster
 from population.drafting import Draft
 from population.lineage import Mind
 from population.proposers import Request
@@ -24,7 +24,7 @@ from trainer.trial import Order
 ROOT = Path(__file__).resolve().parents[2]
 HILL = ROOT / "benchmarks" / "tasks" / "hill"
 SLEEPS = "import os, pathlib, time\npathlib.Path('pid').write_text(str(os.getpid()))\ntime.sleep(60)\n"
-ALONE = "from population.cluster import Cluster; Cluster(); print('up', flush=True); input()"
+ALONE = "from population.cluster.backend import Cluster; Cluster(); print('up', flush=True); input()"
 
 
 @pytest.fixture
@@ -160,3 +160,11 @@ def test_nothing_of_ray_outlives_a_scheduler_that_is_killed(tmp_path: Path) -> N
     scheduler.kill()
     scheduler.communicate()
     assert all(_ends(child.pid) for child in family)  # half of the minute that Ray would take
+
+
+def test_a_ray_that_takes_too_long_to_start_is_told_of_in_one_line_with_what_to_do() -> None:
+    impatient = os.environ | {"RAY_gcs_server_port_wait_time_s": "0"}
+    ended = subprocess.run([sys.executable, "-c", ALONE], cwd=ROOT, env=impatient, stderr=PIPE, text=True)
+    told = ended.stderr.splitlines()[-1]
+    assert told.startswith("population.search.MachineFailed: Ray did not start on this machine: Timed out")
+    assert told.endswith("; see that its processor, memory and /tmp have room, then begin again")

@@ -14,7 +14,8 @@ import pytest
 os.environ["RAY_AUTH_TOKEN"] = "a" * 64  # of these tests' clusters, read when one starts
 
 from population.backend import Answered, Cut, Message, Trained
-from population.cluster import SLOT, Cluster
+from population.cluster.backend import Cluster
+from population.cluster.machines import SLOT
 from population.drafting import Draft
 from population.lineage import Mind
 from population.proposers import Proposal, Request
@@ -30,7 +31,7 @@ FIRST = (HILL / "train.py").read_text()
 ALONE = """
 import sys
 from pathlib import Path
-from population.cluster import Cluster
+from population.cluster.backend import Cluster
 from trainer.task import open_task
 from trainer.trial import Order
 
@@ -122,6 +123,13 @@ def written(machines: Machines) -> list[int]:
     return [int(path.read_text() or 0) for path in machines.folder.glob("*/lineages-*/*/pid")]
 
 
+def left(machines: Machines) -> list[Path]:
+    """What is on them beside the task in the cache, and locks, which are files that mean nothing."""
+    kept = ("cache", ".cache", ".ray")
+    found = [path for home in machines.folder.iterdir() for path in home.iterdir() if path.name not in kept]
+    return [path for path in found if path.suffix != ".lock"]
+
+
 def within(limit_s: float, holds: Callable[[], bool]) -> None:
     until = time.monotonic() + limit_s
     while not holds():
@@ -206,8 +214,35 @@ def test_a_cluster_outlives_a_run_and_a_killed_scheduler_leaves_nothing_in_it(
     scheduler.kill()
     scheduler.wait()
     within(30, lambda: not any(map(psutil.pid_exists, pids)))
-    Cluster("cpu", 2, machines.address, task).close()
-    assert written(machines) == []
+    again = Cluster("cpu", 2, machines.address, task)
+    assert written(machines) == [] and len(left(machines)) == 1  # its own
+    again.close()
+    assert left(machines) == []
+
+
+def test_a_place_is_left_out_when_two_trials_in_a_row_cannot_be_carried_out_there(
+    cluster: Cluster, task: Task, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    def lose(number: int) -> None:
+        """A trial whose files have names that no disk takes."""
+        trial, genome = 10**300 + number, f"# {number}\n{FIRST}"
+        cluster.train(Order(trial, genome, 1, task, str(tmp_path / "log"), str(tmp_path / "scratch")))
+        cut = heard(cluster)
+        assert isinstance(cut, Cut) and cut.trial == trial and "File name too long" in cut.reason
+        within(60, lambda: cluster.wait(0.1) is None and cluster.slots() == 2 - len(caplog.records))
+
+    lose(1), lose(2)  # one at each place, and then none
+    for trial in (3, 4):
+        cluster.train(order(task, tmp_path, trial))
+    assert all(isinstance(heard(cluster), Trained) for _ in range(2))
+    lose(5), lose(6)
+    assert cluster.slots() == 2
+    lose(7)
+    assert [record.getMessage().partition(": ")[0] for record in caplog.records] == [
+        "GPU 0 is left out until the run is resumed"
+    ]
+    cluster.train(order(task, tmp_path, 8))
+    assert isinstance(heard(cluster), Trained)
 
 
 def test_each_trial_sees_a_card_of_its_own(tmp_path: Path) -> None:

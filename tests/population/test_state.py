@@ -98,9 +98,10 @@ def test_a_tip_is_the_baseline_or_was_measured_and_is_a_base(entries: list[Entry
 
 
 @given(histories())
-def test_scores_of_a_commit_are_those_of_its_trials_oldest_first(entries: list[Entry]) -> None:
+def test_scores_of_a_commit_are_those_of_its_trials_in_the_order_of_their_ends(entries: list[Entry]) -> None:
     population = replay(entries)
-    trials = [trial for trial in population.trials.values() if trial.score is not None]
+    ended = [population.trials[entry.event.trial] for entry in entries if isinstance(entry.event, Finished)]
+    trials = [trial for trial in ended if trial.score is not None]
     assert population.scores.keys() == {trial.candidate.commit for trial in trials}
     for commit, scores in population.scores.items():
         assert scores == [trial.score for trial in trials if trial.candidate.commit == commit]

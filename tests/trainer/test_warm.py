@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 
 import msgspec
@@ -30,9 +31,10 @@ def forks(warm: Warm, tmp_path: Path) -> Forks:
 
 
 def having(warm: Warm, packages: frozenset[str], home: Path) -> Forks:
-    start = warm.start(packages, "cpu", home)
-    assert isinstance(start, Forks), warm.problem
-    return start
+    """From a server that stays when the block ends, until another takes its place."""
+    with warm.start(packages, "cpu", home) as start:
+        assert isinstance(start, Forks), warm.problem
+        return start
 
 
 class Cell:
@@ -255,15 +257,23 @@ run_trial(msgspec.json.decode(sys.argv[1], type=Order), lambda progress: None, W
 """
 
 
-def test_a_server_that_works_is_not_replaced_by_one_that_has_more(cell: Cell, tmp_path: Path) -> None:
-    with Warm() as warm:
-        forks = having(warm, NOTHING, tmp_path)
-        process, below = cell.sleeps(forks)
-        assert warm.start(frozenset({"numpy"}), "cpu", tmp_path) is cold
-        assert below.is_running() and warm.start(NOTHING, "cpu", tmp_path) is forks
-        process.terminate()
-        process.wait(20)
-        assert isinstance(warm.start(frozenset({"numpy"}), "cpu", tmp_path), Forks)
+def test_one_server_serves_genomes_that_import_more_and_less_in_turn(warm: Warm, tmp_path: Path) -> None:
+    turns = ({"torch"}, {"numpy"}, {"torch", "numpy"}, NOTHING, {"torch"})
+    assert len({having(warm, frozenset(packages), tmp_path) for packages in turns}) == 1
+
+
+def test_who_was_given_a_server_keeps_it_while_another_takes_its_place(cell: Cell, tmp_path: Path) -> None:
+    with Warm() as warm, ExitStack() as first_trial:
+        first = first_trial.enter_context(warm.start(NOTHING, "cpu", tmp_path))
+        with warm.start(frozenset({"numpy"}), "cpu", tmp_path) as second:
+            assert second is not first
+        process, _ = cell.sleeps(first)
+        server = psutil.Process(process.pid).parent()
+        assert server is not None and having(warm, NOTHING, tmp_path) is second
+        first_trial.close()
+        with pytest.raises(Lost):
+            process.wait(20)
+        assert gone(server) and cell.run(second, "print(1)") == (0, "1\n")
 
 
 def test_who_has_ended_keeps_its_number_until_somebody_has_heard_of_it(cell: Cell, forks: Forks) -> None:

@@ -24,7 +24,6 @@ class Forks:
 
     def __init__(self, channel: socket.socket) -> None:
         self._channel = channel
-        self._running: set[int] = set()
 
     def __call__(
         self,
@@ -51,20 +50,14 @@ class Forks:
         except (BrokenPipeError, ConnectionResetError, EOFError) as error:
             ours.close()
             raise Lost("a process could not be forked") from error
-        self._running.add(number)
         return Forked(ours, number, self)
 
     def lives(self) -> bool:
         """Whether the server is there; it never says anything, but it can hang up."""
-        return not select.select([self._channel], [], [], 0)[0]
-
-    def works(self) -> bool:
-        """Whether anything that it has started may be running."""
-        return bool(self._running)
+        return self._channel.fileno() >= 0 and not select.select([self._channel], [], [], 0)[0]
 
     def forget(self, number: int) -> None:
         """What it started under this number has ended, and the number may be somebody else's."""
-        self._running.discard(number)
         with contextlib.suppress(OSError):  # it may be no more
             self._channel.send(NUMBER.pack(number))
 

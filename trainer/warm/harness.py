@@ -1,4 +1,4 @@
-"""A harness's fork server: started when it is first needed, again when it has died, never twice at a time."""
+"""A harness's fork server: started when it is first needed, and again when it has died or lacks something."""
 
 import contextlib
 import os
@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -51,41 +52,42 @@ def imported(*texts: str) -> frozenset[str]:
 
 
 class Warm:
-    """Has a fork server for the trials of one harness; `with` ends it. It dies with the harness."""
+    """Has a fork server for the trials of one harness; `with` ends it. It dies with the harness.
+
+    If a trial needs more than it has imported, another takes its place that has all of that. Who was given
+    the first one keeps it, and it ends when they are done.
+    """
 
     def __init__(self) -> None:
         self.problem = ""  # why there is none and there will be none, in one line
         self._lock = threading.Lock()
-        self._server: subprocess.Popen[bytes] | None = None
-        self._forks: Forks | None = None
-        self._has: tuple[frozenset[str], str] = frozenset(), ""
+        self._servers: list[_Server] = []  # the last one is given to whoever comes
 
-    def start(self, packages: frozenset[str], device: str, home: Path) -> Start:
-        """What starts processes that need `packages` for work on `device`; `cold` if no server can be had.
+    @contextlib.contextmanager
+    def start(self, packages: frozenset[str], device: str, home: Path) -> Iterator[Start]:
+        """What starts processes that need `packages` for work on `device`, as long as the block lasts.
 
-        `home` is where a run clears away what a killed harness has left. May be called by several threads: a
-        server that works for one is not replaced by one that has more for another.
+        It is `cold` if no server can be had. `home` is where a run clears away what a killed harness has
+        left. May be called by several threads.
         """
+        modules = frozenset(ALWAYS).union(*(BY_PACKAGE[package] for package in packages))
         with self._lock:
-            if self.problem:
-                return cold
-            has, on = self._has
-            lives = self._forks is not None and self._forks.lives()
-            if not lives or not packages <= has or device != on:
-                if lives and self._forks is not None and self._forks.works():
-                    return cold
-                self.close()
-                self._has = packages | has, device
-                self._begin(home)
-            return self._forks or cold
+            server = None if self.problem else self._having(modules, device, home)
+            if server is not None:
+                server.users += 1
+        try:
+            yield server.forks if server else cold
+        finally:
+            with self._lock:
+                if server is not None:
+                    server.users -= 1
+                self._end_unused(self._servers[:-1])
 
     def close(self) -> None:
-        """End the server, and all that it has started."""
-        if self._forks is not None:
-            self._forks.close()
-        if self._server is not None:
-            self._server.wait()
-        self._forks = self._server = None
+        """End all servers, and what they have started."""
+        for server in self._servers:
+            server.end()
+        self._servers.clear()
 
     def __enter__(self) -> Self:
         return self
@@ -95,13 +97,41 @@ class Warm:
     ) -> None:
         self.close()
 
-    def _begin(self, home: Path) -> None:
-        packages, device = self._has
-        modules = dict.fromkeys([*ALWAYS, *(name for each in packages for name in BY_PACKAGE[each])])
+    def _having(self, modules: frozenset[str], device: str, home: Path) -> "_Server | None":
+        """A server that has these modules: the one that is there, or a new one that has its modules too."""
+        last = self._servers[-1] if self._servers else None
+        if last is not None and last.device == device:
+            if modules <= last.modules and last.forks.lives():
+                return last
+            modules |= last.modules
+        self._end_unused(self._servers)
+        try:
+            self._servers.append(_Server(modules, device, home))
+        except _NotReady as error:
+            self.problem = str(error)
+            return None
+        return self._servers[-1]
+
+    def _end_unused(self, servers: Sequence["_Server"]) -> None:
+        for server in [server for server in servers if not server.users]:
+            self._servers.remove(server)
+            server.end()
+
+
+class _NotReady(Exception):
+    """A fork server did not begin: why, in one line."""
+
+
+class _Server:
+    """A fork server, and how many trials have it."""
+
+    def __init__(self, modules: frozenset[str], device: str, home: Path) -> None:
+        """Raises _NotReady."""
+        self.modules, self.device, self.users = modules, device, 0
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs, tempfile.TemporaryFile() as said:
-            self._server = subprocess.Popen(
-                [sys.executable, str(SCRIPT), str(os.getpid()), str(theirs.fileno()), *modules],
+            self._process = subprocess.Popen(
+                [sys.executable, str(SCRIPT), str(os.getpid()), str(theirs.fileno()), *sorted(modules)],
                 cwd="/",
                 env=environment(str(home), device, {}),
                 stdin=subprocess.DEVNULL,
@@ -113,13 +143,16 @@ class Warm:
             theirs.close()
             if not _ready(ours):
                 ours.close()
-                self._server.kill()
+                self._process.kill()
                 log = Log()
                 said.seek(0)
                 log.write(said.read())
-                self.problem = log.reason(self._server.wait())
-                return
-        self._forks = Forks(ours)
+                raise _NotReady(log.reason(self._process.wait()))
+        self.forks = Forks(ours)
+
+    def end(self) -> None:
+        self.forks.close()
+        self._process.wait()
 
 
 def _ready(channel: socket.socket) -> bool:
