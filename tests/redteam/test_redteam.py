@@ -29,12 +29,12 @@ NEXT_S = 5.0  # until the next trial's first line
 SAME = 1e-5  # bits: served in float32, read in float64
 # Low enough to be reached soon; an honest trial stays far below.
 LIMITS = {
-    "disk.MOST_MB": 64,
-    "disk.MOST_ENTRIES": 3000,
-    "disk.LEAST_PAUSE_S": 0.1,
-    "watch.MOST_PROCESSES": 48,
-    "watch.MOST_THREADS": 500,
-    "watch.PULSE_S": 0.05,
+    "running.disk.MOST_MB": 64,
+    "running.disk.MOST_ENTRIES": 3000,
+    "running.disk.LEAST_PAUSE_S": 0.1,
+    "running.watch.MOST_PROCESSES": 48,
+    "running.watch.MOST_THREADS": 500,
+    "running.watch.PULSE_S": 0.05,
     "training.LATE_S": 0.5,
     "training.LEAST_GRACE_S": 3.0,
 }

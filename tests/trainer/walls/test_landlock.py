@@ -314,9 +314,9 @@ def test_a_trial_cannot_touch_another(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("limit", "genome", "reason"),
     [
-        ("disk.MOST_MB", "open('big', 'wb').write(bytes(3 * 2**20))", "takes more than 1 MB"),
-        ("disk.MOST_ENTRIES", "[open(str(n), 'w') for n in range(20)]", "more than 1 files"),
-        ("watch.MOST_PROCESSES", "import os; os.fork()", "more than 1 processes"),
+        ("running.disk.MOST_MB", "open('big', 'wb').write(bytes(3 * 2**20))", "takes more than 1 MB"),
+        ("running.disk.MOST_ENTRIES", "[open(str(n), 'w') for n in range(20)]", "more than 1 files"),
+        ("running.watch.MOST_PROCESSES", "import os; os.fork()", "more than 1 processes"),
     ],
 )
 def test_a_trial_that_takes_too_much_crashes_with_the_reason(
