@@ -1,17 +1,19 @@
 """What a preflight says a genome takes is what torch takes: weights exactly, what is saved within a fifth."""
 
-import os
 import re
-import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from population import genome
 from population.records import Knob
+from trainer import watch
 from trainer.hardware import Machine, sizing
+from trainer.launch import Start
 from trainer.preflight import Preflight
+from trainer.sandbox import environment
 from trainer.task import Task
 
 ROOT = Path(__file__).resolve().parents[2]
