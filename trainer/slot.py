@@ -44,15 +44,25 @@ class Begun:
         self._report = threads.submit(run, told, lambda progress: self.watch(progress), turn=self.turn)
 
     def start(self, order: Order, watch: Watch) -> None:
-        """Let it have its turn, as this order says; what it prints is in the order's log from now on."""
+        """Let it have its turn, as this order says; what it prints is in the order's log from now on.
+
+        Raises OSError where that cannot be written; it is gone then.
+        """
         self.watch = watch
-        log = Path(order.log)
-        log.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            self._show(Path(order.log))
+        except OSError:
+            self.turn.drop()
+            self.gone()
+            raise
+        self.turn.start(order.limits)
+
+    def _show(self, log: Path) -> None:
+        for path in (self._log, log):
+            path.parent.mkdir(parents=True, exist_ok=True)
         log.unlink(missing_ok=True)
-        self._log.parent.mkdir(parents=True, exist_ok=True)
         self._log.touch()
         os.link(self._log, log)
-        self.turn.start(order.limits)
 
     def report(self) -> Report:
         """What came of it, once it has ended; raises what running it raised."""
@@ -104,14 +114,15 @@ class Slot:
     def train(self, order: Order, watch: Watch) -> Report:
         """Run a trial to the end of its exam; one that was started ahead goes on."""
         while True:
-            with self._lock:
-                trial = self._now = self._taken(order)
-                rivals = [other for other in self._next if other.order.trial <= order.trial]
-                trial.turn.give_gpu()
-                self._drop([rival for rival in rivals if rival.turn.gpu_at is not None])
-                trial.start(order, watch)
-                self._drop(rivals)
             try:
+                with self._lock:
+                    trial = self._taken(order)
+                    rivals = [other for other in self._next if other.order.trial <= order.trial]
+                    trial.turn.give_gpu()
+                    self._drop([rival for rival in rivals if rival.turn.gpu_at is not None])
+                    trial.start(order, watch)
+                    self._now = trial
+                    self._drop(rivals)
                 report = trial.report()
             finally:
                 self._now, self._shares = None, False

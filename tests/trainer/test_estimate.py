@@ -1,9 +1,8 @@
 """What a preflight says a genome takes is what torch takes: weights exactly, what is saved within a fifth."""
 
-import os
 import re
-import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -12,6 +11,9 @@ from population import genome
 from population.records import Knob
 from trainer.hardware import Machine, sizing
 from trainer.preflight import Preflight
+from trainer.running import watch
+from trainer.running.launch import Start
+from trainer.sandbox import environment
 from trainer.task import Task
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -13,6 +13,7 @@ from safetensors.torch import save_model
 from trainer.examining.server import serve
 from trainer.examining.submission import Refusal, copy_submission
 from trainer.outcome import Completed, Refused
+from trainer.running.launch import Start, cold
 from trainer.running.log import Log
 from trainer.task import open_task
 from trainer.trial import Order, examine
@@ -71,18 +72,18 @@ def order_for(folder: Path, genome: str, prepare: str = PREPARE) -> Order:
     return Order(1, genome, 3, open_task(task, "cpu"), str(folder / "log"), str(folder / "scratch"))
 
 
-def test_a_served_model_has_the_loss_it_has_directly(tmp_path: Path) -> None:
+def test_a_served_model_has_the_loss_it_has_directly(tmp_path: Path, forked: Start) -> None:
     order, left = order_for(tmp_path, GENOME), submission_in(tmp_path / "left", GENOME)
-    outcome, _ = examine(order, tmp_path, left, tmp_path / "log", lambda progress: None)
+    outcome, _ = examine(order, tmp_path, left, tmp_path / "log", lambda progress: None, start=forked)
     assert isinstance(outcome, Completed)
     assert outcome.score == pytest.approx(direct_loss(), abs=1e-6)
 
 
-def test_a_model_that_fails_is_refused_with_its_reason(tmp_path: Path) -> None:
+def test_a_model_that_fails_is_refused_with_its_reason(tmp_path: Path, forked: Start) -> None:
     order = order_for(tmp_path, genome_whose_forward("raise ValueError('tired')"))
     left = submission_in(tmp_path / "left", order.genome)
     (left / "train.py").write_text("raise ValueError('this is not the genome')")
-    outcome, _ = examine(order, tmp_path, left, tmp_path / "log", lambda progress: None)
+    outcome, _ = examine(order, tmp_path, left, tmp_path / "log", lambda progress: None, start=forked)
     assert outcome == Refused("the model's process died with exit code 1: ValueError: tired")
 
 
@@ -105,15 +106,14 @@ PEEKS = """
         """
 
 
-def examined_twice(folder: Path, genome: str) -> Completed | Refused:
+def examined_twice(folder: Path, genome: str, start: Start) -> Completed | Refused:
     order = order_for(folder, genome, TWICE)
     left = submission_in(folder / "left", GENOME)
-    outcome, _ = examine(order, folder, left, folder / "log", lambda progress: None)
+    outcome, _ = examine(order, folder, left, folder / "log", lambda progress: None, start=start)
     assert isinstance(outcome, Completed | Refused)
     return outcome
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("does", "found"),
     [
@@ -147,16 +147,15 @@ def examined_twice(folder: Path, genome: str) -> Completed | Refused:
     ],
     ids=["remembers", "passes-notes", "counts"],
 )
-def test_a_cheat_in_two_processes_is_refused(tmp_path: Path, does: str, found: str) -> None:
-    outcome = examined_twice(tmp_path, genome_whose_forward(does))
+def test_a_cheat_in_two_processes_is_refused(tmp_path: Path, forked: Start, does: str, found: str) -> None:
+    outcome = examined_twice(tmp_path, genome_whose_forward(does), forked)
     assert isinstance(outcome, Refused) and re.search(found, outcome.reason), outcome
 
 
-@pytest.mark.slow
-def test_an_honest_model_passes_with_dropout_in_bfloat16_and_compiled(tmp_path: Path) -> None:
+def test_an_honest_model_passes_with_dropout_in_bfloat16_and_compiled(tmp_path: Path, forked: Start) -> None:
     genome = genome_whose_forward("with torch.autocast('cpu', torch.bfloat16): " + HONEST)
     compiled = "model = Model(); model.compile(backend='aot_eager'); return model"
-    outcome = examined_twice(tmp_path, genome.replace("return Model()", compiled))
+    outcome = examined_twice(tmp_path, genome.replace("return Model()", compiled), forked)
     assert isinstance(outcome, Completed) and 2.5 < outcome.score < 3.5, outcome
 
 
@@ -169,8 +168,9 @@ def submission_in(folder: Path, genome: str) -> Path:
     return folder
 
 
-def ask_model(folder: Path, genome: str) -> torch.Tensor:
-    with serve(submission_in(folder / "left", genome), "cpu", (ROWS, LENGTH, VOCAB)) as server:
+def ask_model(folder: Path, genome: str, start: Start) -> torch.Tensor:
+    left = submission_in(folder / "left", genome)
+    with serve(left, "cpu", (ROWS, LENGTH, VOCAB), start=start) as server:
         return server.logits(torch.zeros(2, LENGTH, dtype=torch.int64)).clone()
 
 
@@ -182,25 +182,29 @@ def ask_model(folder: Path, genome: str) -> torch.Tensor:
         ("socket.socket(fileno=setup['channel']).send(b'garbage'); time.sleep(60)", "answered garbage"),
     ],
 )
-def test_a_model_that_dies_or_answers_garbage_is_refused(tmp_path: Path, does: str, expected: str) -> None:
+def test_a_model_that_dies_or_answers_garbage_is_refused(
+    tmp_path: Path, forked: Start, does: str, expected: str
+) -> None:
     with pytest.raises(Refusal, match=expected):
-        ask_model(tmp_path, genome_whose_forward(does))
+        ask_model(tmp_path, genome_whose_forward(does), forked)
 
 
-def test_only_the_first_answer_may_take_its_time(tmp_path: Path) -> None:
+def test_only_the_first_answer_may_take_its_time(tmp_path: Path, forked: Start) -> None:
     slower = "self.naps = getattr(self, 'naps', 0) + 1; time.sleep(60 if self.naps > 1 else 1)"
     left = submission_in(
         tmp_path / "left", genome_whose_forward(slower + "; return self.out(self.embed(tokens))")
     )
-    with serve(left, "cpu", (ROWS, LENGTH, VOCAB), answer_s=0.3) as server:
+    with serve(left, "cpu", (ROWS, LENGTH, VOCAB), answer_s=0.3, start=forked) as server:
         assert server.logits(torch.zeros(2, LENGTH, dtype=torch.int64)).isfinite().all()
         with pytest.raises(Refusal, match=r"no answer within 0\.3 s"):
             server.logits(torch.zeros(2, LENGTH, dtype=torch.int64))
 
 
-def test_weights_of_another_shape_are_refused(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_weights_of_another_shape_are_refused(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], forked: Start
+) -> None:
     with pytest.raises(Refusal, match="exit code 1"):
-        ask_model(tmp_path, GENOME.replace("12", "13"))
+        ask_model(tmp_path, GENOME.replace("12", "13"), forked)
     assert "size mismatch" in capfd.readouterr().err
 
 
@@ -214,7 +218,7 @@ def test_the_model_can_neither_shrink_the_buffers_nor_see_the_harness(
         except PermissionError: print("sealed")
         print(sorted(os.environ), sys.path)
         return self.out(self.embed(tokens))"""
-    assert ask_model(tmp_path, genome_whose_forward(try_it)).isfinite().all()
+    assert ask_model(tmp_path, genome_whose_forward(try_it), cold).isfinite().all()
     said = capfd.readouterr().out
     assert "sealed" in said and "LINEAGES_SEED" in said
     assert "LINEAGES_TELEMETRY" not in said

@@ -161,6 +161,17 @@ def test_a_genome_that_fails_before_its_turn_is_told_of_when_that_comes(
     assert report.usage.startup_s < 0.5 and report.usage.training_s == 0.0
 
 
+def test_who_has_no_room_for_its_log_is_gone_and_the_next_one_has_its_turn(
+    slot: Slot, task: Task, tmp_path: Path
+) -> None:
+    first, second = order(task, tmp_path, 1), order(task, tmp_path, 2)
+    (tmp_path / "file").touch()
+    with pytest.raises(OSError):
+        slot.train(replace(first, log=str(tmp_path / "file" / "log")), lambda progress: None)
+    assert not list((tmp_path / "scratch").iterdir())
+    assert isinstance(slot.train(second, lambda progress: None).outcome, Completed)
+
+
 def test_where_two_do_not_fit_the_next_waits_for_the_end_of_the_exam(
     warm: Warm, task: Task, tmp_path: Path
 ) -> None:
