@@ -1,19 +1,16 @@
 """What a preflight says a genome takes is what torch takes: weights exactly, what is saved within a fifth."""
 
 import re
-import sys
-from functools import partial
 from pathlib import Path
 
 import pytest
+from scripts import printed
 
 from population import genome
 from population.records import Knob
 from trainer.hardware import Machine, sizing
 from trainer.preflight import Preflight
-from trainer.running import watch
 from trainer.running.launch import Start
-from trainer.sandbox import environment
 from trainer.task import Task
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -41,15 +38,15 @@ print(mb(own), mb({place: storage for place, storage in kept.items() if place no
 """
 
 
-def taken(folder: Path, text: str, profile: str, device: str) -> tuple[float, float]:
+pytestmark = pytest.mark.usefixtures("rehearsing")
+
+
+def taken(start: Start, folder: Path, text: str, profile: str, device: str) -> tuple[float, float]:
     """MB of weights and of what a pass saves, by counting them in a process of its own."""
     (folder / "train.py").write_text(text)
     (folder / "prepare.py").write_text(PREPARE)
-    env = os.environ | {"LINEAGES_PROFILE": profile, "ON": device}
-    done = subprocess.run(
-        [sys.executable, "-c", TAKEN], cwd=folder, env=env, stdout=subprocess.PIPE, check=True
-    )
-    weights, saved = map(float, done.stdout.split())
+    said = printed(start, folder, TAKEN, {"LINEAGES_PROFILE": profile, "ON": device})
+    weights, saved = map(float, said.split())
     return weights, saved
 
 
@@ -63,15 +60,15 @@ def told(folder: Path, text: str, profile: str, device: str) -> tuple[float, flo
     return weights, saved
 
 
-def test_weights_are_counted_exactly_at_full_size(tmp_path: Path) -> None:
-    weights, _ = taken(tmp_path, TEXT, "h100", "meta")
+def test_weights_are_counted_exactly_at_full_size(tmp_path: Path, forked: Start) -> None:
+    weights, _ = taken(forked, tmp_path, TEXT, "h100", "meta")
     assert told(tmp_path, TEXT, "h100", "cuda")[0] == round(weights) > 200
 
 
-def test_what_a_pass_saves_is_counted_as_the_cpu_saves_it(tmp_path: Path) -> None:
+def test_what_a_pass_saves_is_counted_as_the_cpu_saves_it(tmp_path: Path, forked: Start) -> None:
     small: dict[str, Knob] = {**sizing("cpu", Machine("cpu", "", 0, 2, 8_000)), "BATCH_SIZE": 64}
     text = genome.rewrite(TEXT, small)
-    weights, saved = taken(tmp_path, text, "cpu", "cpu")
+    weights, saved = taken(forked, tmp_path, text, "cpu", "cpu")
     told_weights, told_saved = told(tmp_path, text, "cpu", "cpu")
     assert told_weights == round(weights)
     assert told_saved == pytest.approx(saved, rel=0.2)

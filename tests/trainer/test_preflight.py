@@ -11,9 +11,11 @@ from pathlib import Path
 import pytest
 from broken_genomes import BROKEN, MAIN, UNRUNNABLE
 from good_genomes import FIRST, GOOD, STACK, Edits, made
+from scripts import printed
 
 from trainer.checks import static
 from trainer.preflight import TOO_MUCH, Heard, Needs, Preflight, estimate_mb, verdict
+from trainer.running.launch import Start
 from trainer.running.log import Log
 from trainer.running.watch import Exit
 from trainer.task import Task
@@ -75,6 +77,7 @@ def test_genomes_that_must_fail_are_refused_with_a_reason(tmp_path: Path) -> Non
 # --- the whole of it ---------------------------------------------------------------------------------------
 
 
+@pytest.mark.usefixtures("rehearsing")
 def test_a_reason_names_the_line_what_stands_there_and_the_error(tmp_path: Path) -> None:
     why = checked(tmp_path, made(UNRUNNABLE["a matrix of the wrong shape"]))
     assert why is not None
@@ -86,16 +89,19 @@ def test_a_reason_names_the_line_what_stands_there_and_the_error(tmp_path: Path)
     assert "\n" not in why
 
 
+@pytest.mark.usefixtures("rehearsing")
 def test_the_first_genome_passes_at_full_size_and_not_on_a_third_of_what_it_needs(tmp_path: Path) -> None:
     assert checked(tmp_path, FIRST, "h100", H100_MB) is None
     why = checked(tmp_path, FIRST, "h100", H100_NEED_MB / 3)
     assert why is not None and "MB of memory" in why
 
 
+@pytest.mark.usefixtures("rehearsing")
 def test_the_first_genome_passes_on_the_profile_for_other_cards(tmp_path: Path) -> None:
     assert checked(tmp_path, FIRST, "gpu", 24_000.0) is None
 
 
+@pytest.mark.usefixtures("rehearsing")
 @pytest.mark.parametrize(
     "wants_the_card",
     [
@@ -108,12 +114,14 @@ def test_what_fails_for_want_of_the_card_is_left_to_it(tmp_path: Path, wants_the
     assert checked(tmp_path, genome, "gpu", 24_000.0) is None
 
 
+@pytest.mark.usefixtures("rehearsing")
 def test_a_wrong_shape_is_found_at_full_size(tmp_path: Path) -> None:
     genome = made({"torch.empty(prepare.VOCAB_SIZE, WIDTH)": "torch.empty(prepare.VOCAB_SIZE, 512)"}, FIRST)
     why = checked(tmp_path, genome, "gpu", 24_000.0)
     assert why is not None and "at line" in why
 
 
+@pytest.mark.usefixtures("rehearsing")
 def test_a_genome_that_computes_when_it_is_imported_is_stopped(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -131,6 +139,7 @@ for fd in range(3, 20):
 """
 
 
+@pytest.mark.usefixtures("rehearsing")
 @pytest.mark.parametrize("noise", [NOISE, "os.kill(os.getpid(), 9)"])
 def test_a_process_that_talks_nonsense_or_is_killed_says_nothing_against_its_genome(
     tmp_path: Path, noise: str
@@ -138,6 +147,7 @@ def test_a_process_that_talks_nonsense_or_is_killed_says_nothing_against_its_gen
     assert checked(tmp_path, made({MAIN: f"{noise}\n{MAIN}"})) is None
 
 
+@pytest.mark.usefixtures("rehearsing")
 def test_a_genome_that_ends_the_process_when_it_is_imported_is_refused(tmp_path: Path) -> None:
     why = checked(tmp_path, made({MAIN: f"print('no data')\nos._exit(3)\n{MAIN}"}))
     assert why == "importing train.py ended the process: exit code 3: no data"
@@ -186,15 +196,12 @@ print((peak_kb() - before) / 1024)
 """
 
 
-def test_the_estimate_is_right_within_the_factor_it_is_trusted_to(tmp_path: Path) -> None:
+@pytest.mark.usefixtures("rehearsing")
+def test_the_estimate_is_right_within_the_factor_it_is_trusted_to(tmp_path: Path, forked: Start) -> None:
     genome = made({"BATCH_SIZE = 16": "BATCH_SIZE = 96"})
     (tmp_path / "train.py").write_text(genome)
     (tmp_path / "prepare.py").write_text(PREPARE)
-    env = os.environ | {"LINEAGES_PROFILE": "cpu"}
-    done = subprocess.run(
-        [sys.executable, "-c", PASS], cwd=tmp_path, env=env, capture_output=True, check=True
-    )
-    peak_mb = float(done.stdout)
+    peak_mb = float(printed(forked, tmp_path, PASS, {"LINEAGES_PROFILE": "cpu"}))
     why = checked(tmp_path, genome, memory_mb=peak_mb / 3)
     found = re.search(r"needs about ([\d,]+) MB", why or "")
     assert found, "three times too little was not refused"
