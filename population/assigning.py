@@ -9,7 +9,7 @@ from typing import Final
 from population.horizon import asked, spent
 from population.names import reads
 from population.records import Assigned
-from population.rules import Facts, Rules
+from population.rules import Begun, Facts, Rules
 from population.state import Lineage, Population
 
 DRY: Final = 3  # requests in a row without an idea after which a lineage is not asked again
@@ -39,7 +39,8 @@ def soonest(population: Population, rules: Rules, facts: Facts) -> list[Lineage]
         ready = [line for line in population.living if line.ready]
         up_to_date = [line for line in ready if fresh(population, line)]
         if soon := up_to_date or ready:
-            return [line for line in soon if has_begun(population, line, facts)] or soon
+            nexts = {_begins(population, line): line for line in soon}
+            return [nexts[begun] for begun in facts.ahead if begun in nexts][:1] or soon
     return [line for line in population.living if line.ready or is_thinking(line, rules, facts)]
 
 
@@ -61,8 +62,13 @@ def fresh(population: Population, lineage: Lineage) -> list[int]:
 
 def has_begun(population: Population, lineage: Lineage, facts: Facts) -> bool:
     """Whether what the lineage would try next has started up."""
-    idea = next(iter(fresh(population, lineage) or lineage.ready), None)
-    return (idea, parent(population, lineage)) in facts.ahead
+    return _begins(population, lineage) in facts.ahead
+
+
+def _begins(population: Population, lineage: Lineage) -> Begun:
+    """What the lineage, which has ideas, would try next."""
+    ideas = fresh(population, lineage) or lineage.ready
+    return ideas[0], parent(population, lineage)
 
 
 def dry(population: Population, rules: Rules) -> bool:

@@ -43,7 +43,7 @@ def foreseen(population: Population, rules: Rules, facts: Facts, genomes: Genome
     """The trials that may follow those under way, the likeliest first; none if none can be told."""
     if not population.running or population.combining is not None or population.unjudged:
         return []
-    later = replace(facts, elapsed_s=facts.elapsed_s + trial_s(population), thinking={}, ahead=frozenset())
+    later = replace(facts, elapsed_s=facts.elapsed_s + trial_s(population), thinking={}, ahead=())
     found: list[Foreseen] = []
     for score in _scores(population):
         after = aside(population)

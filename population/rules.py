@@ -33,4 +33,4 @@ class Facts(Struct, frozen=True):
     thinking: Mapping[str, float] = {}  # seconds since the lineage was asked
     stopping: bool = False
     slots: int | None = None  # GPUs that can be used at present, if not all
-    ahead: frozenset[Begun] = frozenset()  # what has started up, in case it is next
+    ahead: tuple[Begun, ...] = ()  # what has started up in case it is next, the likeliest first

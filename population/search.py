@@ -126,7 +126,7 @@ class Search:
         self._export_at = 0.0
         self._judged = False  # since things were settled
         self._poll_s = min(POLL_S, max(patience_s, _LEAST_S))
-        self._ahead: frozenset[Begun] = frozenset()  # what has started up, in case it is next
+        self._ahead: tuple[Begun, ...] = ()  # what has started up, the likeliest first
         self._foresaw = 0  # entries of the journal when it was last looked ahead
         self._begun = clock.monotonic()
         for lineage in self.population.living:
@@ -206,7 +206,7 @@ class Search:
         genome = self.genomes.text(candidate.commit)
         limits = self.limits(self.population.trials[assigned.trial], genome)
         self.backend.train(replace(self.order(assigned, candidate, genome), limits=limits))
-        self._ahead = frozenset()
+        self._ahead = ()
 
     def look_ahead(self) -> None:
         """Have what may be the next trial started up, whenever more is known of which that is."""
@@ -217,7 +217,7 @@ class Search:
         told = foreseen(self.population, self.rules, self.facts(), self.genomes)
         if told:
             self.backend.ahead([self.order(one.assigned, one.candidate, one.genome) for one in told])
-            self._ahead = frozenset(one.begun for one in told)
+            self._ahead = tuple(one.begun for one in told)
 
     def _too_late(self) -> bool:
         """Whether a trial is so near its end that another could not start up before that."""

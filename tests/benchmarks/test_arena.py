@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 from random import Random
+from statistics import median
 
 import numpy as np
 import pytest
@@ -91,7 +92,7 @@ def test_in_a_pipeline_a_trial_that_was_foreseen_starts_up_beside_another_one() 
     arm = Arm("pipeline", "promise", 4, 326.0, think_s=25.0, overlaps=True)
     played = play(pools.equal(0), arm, None, 0, hours=4, curve=True)
     cycles = [round(after - before) for before, after in pairwise(played.ended_s)]
-    assert set(cycles) >= {309, 326} and cycles.count(309) > 0.6 * len(cycles)
+    assert {309, 317} <= set(cycles) and 309 <= median(cycles) <= 317
 
 
 def test_a_pipeline_does_more_trials_of_a_night_however_long_its_minds_think() -> None:
@@ -170,7 +171,7 @@ def test_results_read_back_as_they_were_written(tmp_path: Path) -> None:
 def test_every_kind_of_world_is_played_and_written(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    options = ["--worlds", "2", "--trials", "8", "--hours", "0.3", "--jobs", "1"]
+    options = ["--worlds", "2", "--trials", "5", "--hours", "0.3", "--jobs", "1"]
     assert main([*options, "--out", str(tmp_path)]) == 0
     said = capsys.readouterr().out
     for kind in ("equal", "unequal", "deceptive", "null", "night-equal", "night-unequal", "racing"):

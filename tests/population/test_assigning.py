@@ -97,7 +97,7 @@ def test_what_has_started_up_goes_on_whoever_else_has_an_idea(policy: PolicyName
     story.trial(1.0)
     story.open()
     started = [story.propose("l1"), story.propose("l2")][lineage]
-    turn = story.decide(ahead=frozenset({(started, ROOT.commit)}))
+    turn = story.decide(ahead=((started, ROOT.commit),))
     assert isinstance(turn, Assigned) and turn.candidate == started
 
 
@@ -105,7 +105,7 @@ def test_what_has_started_up_on_an_old_tip_is_not_tried_there() -> None:
     story, _, waits = moved()
     story.rules = replace(story.rules, speculates=True)
     fresh = story.propose("l1", story.tip("l1"))
-    turn = story.decide(ahead=frozenset({(waits, ROOT.commit)}))
+    turn = story.decide(ahead=((waits, ROOT.commit),))
     assert isinstance(turn, Assigned) and turn.candidate == fresh
 
 
@@ -114,7 +114,7 @@ def test_of_stale_ideas_that_is_rebased_whose_genome_on_the_new_tip_has_started_
     story, tip, waits = moved()
     story.rules = replace(story.rules, speculates=True)
     ideas = {"l1": story.propose("l1", ROOT.commit), "l2": waits}
-    asked = story.decide(ahead=frozenset({(ideas[lineage], tip)}))
+    asked = story.decide(ahead=((ideas[lineage], tip),))
     assert isinstance(asked, Combined) and asked.candidates == (ideas[lineage],)
 
 
