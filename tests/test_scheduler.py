@@ -200,26 +200,28 @@ def test_two_schedulers_on_one_device_or_one_run_are_refused(killed: tuple[Desk,
         assert re.fullmatch(r"error: another scheduler \(pid \d+, since .*\n", other.errors)
 
 
-def test_a_run_killed_at_once_resumes_and_loses_at_most_the_trial_in_flight(
-    killed: tuple[Desk, list[Used]],
-) -> None:
+@pytest.fixture(scope="module")
+def resumed(killed: tuple[Desk, list[Used]]) -> Used:
+    """The killed run, gone on with for a while and stopped by Ctrl-C."""
     desk, _ = killed
-    code, said, _ = desk.run("--resume", "one")
-    assert code == 0, said
-    events = [entry.event for entry in read(desk.journal("one"))]
+    had = desk.population("one").finished
+    process = desk.start("--resume", "one", "--trials", "500")
+    desk.wait_for("one", had + 4)
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to git and Ray too
+    return Used(desk, *desk.ended(process))
+
+
+def test_a_run_killed_at_once_resumes_and_loses_at_most_the_trial_in_flight(resumed: Used) -> None:
+    events = [entry.event for entry in read(resumed.desk.journal("one"))]
     finished = [event.trial for event in events if isinstance(event, Finished)]
-    assert len(finished) == len(set(finished)) == 16
+    assert len(finished) == len(set(finished)) >= 5
     assert len([event for event in events if isinstance(event, Lost)]) <= 1
 
 
-def test_ctrl_c_finishes_cleanly(desk: Desk) -> None:
-    process = desk.start("--task", str(desk.task), "--name", "one", "--trials", "500")
-    desk.wait_for("one", 6)
-    os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to git and Ray too
-    said, errors = process.communicate(timeout=60)
-    assert (process.returncode, errors) == (0, "")
-    assert desk.population("one").ended == "stopped by hand"
-    assert "best genome" in said and "trials in" in said
+def test_ctrl_c_finishes_cleanly(resumed: Used) -> None:
+    assert (resumed.code, resumed.errors) == (0, "")
+    assert resumed.desk.population("one").ended == "stopped by hand"
+    assert "best genome" in resumed.said and "trials in" in resumed.said
 
 
 def test_a_second_ctrl_c_does_not_wait_for_the_trial(desk: Desk) -> None:

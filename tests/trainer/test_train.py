@@ -4,8 +4,6 @@ import copy
 import importlib.util
 import itertools
 import math
-import os
-import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -18,11 +16,13 @@ import torch
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from safetensors.torch import load_file
+from scripts import printed
 from torch._dynamo.backends.debugging import aot_eager
 
 from population import genome
 from population.records import Knob
 from trainer.hardware import Machine, sizing
+from trainer.running.launch import Start
 
 ROOT = Path(__file__).resolve().parents[2]
 TEXT = (ROOT / "trainer" / "train.py").read_text()
@@ -33,6 +33,16 @@ Load = Callable[..., Any]
 
 # Inductor, when it is imported, complains of what torch does elsewhere.
 of_inductors_own = pytest.mark.filterwarnings("ignore:`torch.jit.script_method` is deprecated")
+
+
+@pytest.fixture
+def inductor() -> Iterator[None]:
+    """Inductor, with nothing compiled, which does not try instruction sets: that takes longer."""
+    from torch._inductor import config
+
+    torch._dynamo.reset()
+    with config.patch({"cpp.vec_isa_ok": True}):
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -97,20 +107,13 @@ def with_data(train: Any, folder: Path) -> None:
     prepare.TASK = folder
 
 
-def run(folder: Path, text: str, budget_s: float = 2.0) -> subprocess.CompletedProcess[str]:
-    """A training process in a folder of its own."""
-    (folder / "train.py").write_text(text)
-    (folder / "prepare.py").write_text((ROOT / "prepare.py").read_text())
-    write_rows(folder, "cpu", 512, 129)
-    told = {"LINEAGES_PROFILE": "cpu", "LINEAGES_TASK": str(folder), "LINEAGES_BUDGET_S": str(budget_s)}
-    return subprocess.run(
-        [sys.executable, "train.py"], cwd=folder, env=os.environ | told, capture_output=True, text=True
-    )
-
-
-def test_a_trial_trains_and_leaves_weights_that_the_model_takes(tmp_path: Path, train: Any) -> None:
-    done = run(tmp_path, genome.rewrite(TEXT, SMALL))
-    assert done.returncode == 0, done.stderr
+def test_a_trial_trains_and_leaves_weights_that_the_model_takes(
+    tmp_path: Path, train: Any, forked: Start
+) -> None:
+    (tmp_path / "prepare.py").write_text((ROOT / "prepare.py").read_text())
+    write_rows(tmp_path, "cpu", 512, 129)
+    told = {"LINEAGES_PROFILE": "cpu", "LINEAGES_TASK": str(tmp_path), "LINEAGES_BUDGET_S": "2"}
+    said = printed(forked, tmp_path, genome.rewrite(TEXT, SMALL), told)
     model = train.build_model()
     start = {name: parameter.clone() for name, parameter in model.state_dict().items()}
     weights = load_file(tmp_path / "submission" / "weights.safetensors")
@@ -121,7 +124,7 @@ def test_a_trial_trains_and_leaves_weights_that_the_model_takes(tmp_path: Path, 
     with torch.no_grad():
         loss = train.cross_entropy(model, sequence[:, :-1], sequence[:, 1:])
     assert loss < math.log(512)
-    assert "attention: scaled_dot_product_attention\n" in done.stdout
+    assert "attention: scaled_dot_product_attention\n" in said
 
 
 @pytest.mark.parametrize(
@@ -348,6 +351,7 @@ def test_flex_attention_attends_as_the_definition_does(
 
 @pytest.mark.slow
 @of_inductors_own
+@pytest.mark.usefixtures("inductor")
 def test_compiled_flex_attention_leaves_out_nothing_that_is_visible(
     train: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -552,8 +556,8 @@ def test_training_compiles_nothing_that_warming_up_did_not(load: Load, tmp_path:
 
 @pytest.mark.slow
 @of_inductors_own
+@pytest.mark.usefixtures("inductor")
 def test_compiled_by_inductor_a_step_is_what_it_is_eagerly(load: Load) -> None:
-    torch._dynamo.reset()
     train = load(**SMALL | {"DEPTH": 2, "WINDOW_PATTERN": "SL"})
     model, batch = awake(train), (tokens(train), tokens(train))
     compiled = copy.deepcopy(model)
