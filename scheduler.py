@@ -16,17 +16,30 @@ from typing import Annotated
 
 from cyclopts import App, CycloptsError, Parameter
 
-from population import evidence, genome, runs, submission
-from population.beginning import ROOT, RUNS, USUAL, Asked, begun, checked, checks, devices, resumed, walled
+from population import evidence, genome
+from population.beginning.beginning import (
+    ROOT,
+    RUNS,
+    USUAL,
+    Asked,
+    begun,
+    checked,
+    checks,
+    devices,
+    resumed,
+    walled,
+)
+from population.beginning.minds import mind
+from population.beginning.opening import opened
 from population.branches import Branches
-from population.inbox import Inbox
 from population.journal import folded, read
-from population.locks import hold_device
-from population.minds import mind
-from population.opening import opened
-from population.promoting import Checkout
+from population.keeping import runs
+from population.keeping.locks import hold_device
+from population.repository.promoting import Checkout
 from population.search import MachineFailed
 from population.state import Population
+from population.submitting import sending
+from population.submitting.inbox import Inbox
 from results.checkup import following, lines, verdict
 from results.exports import write_exports
 from results.listing import listing
@@ -148,16 +161,16 @@ def submit(
     """
     folder, screen = runs.find(RUNS, run), console()
     settings = runs.load(folder)
-    sent = submission.found(folder, settings, Path.cwd(), lineage, message)
+    sent = sending.found(folder, settings, Path.cwd(), lineage, message)
     if problem := checks(folder, settings)(sent.genome):
         screen.print(f"refused: {problem}")
         return 1
-    receipt = submission.received(folder, Inbox(folder.path).send(sent))
+    receipt = sending.received(folder, Inbox(folder.path).send(sent))
     if receipt.candidate is None:
         screen.print(f"refused: {receipt.refused}")
         return 1
     screen.print(f"queued as candidate {receipt.candidate} of {run}, for {lineage}")
-    trial = submission.judged(folder, receipt.candidate) if wait else None
+    trial = sending.judged(folder, receipt.candidate) if wait else None
     if wait:
         screen.print(
             "the run has ended, or went on without it"

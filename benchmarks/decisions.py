@@ -26,16 +26,17 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks.play import Arm, Simulated, Unwatched, carried_out, settings_of
 from benchmarks.worlds.pools import BASELINE, EQUAL, MBPB
-from population import notebook, runs
-from population.asking import Errand
+from population import notebook
+from population.beginning.opening import PATIENCE_S
+from population.deciding.asking import Errand
 from population.foresight import foreseen
-from population.genomes import Shelf
 from population.journal import read
+from population.keeping import runs
 from population.lineage import Mind
-from population.opening import PATIENCE_S
 from population.policy import Facts, decide
-from population.proposers import Proposal, Request
+from population.proposals import Proposal, Request
 from population.records import Assigned, Completed, Crashed, Entry, Finished, Judged, Outcome
+from population.repository.genomes import Shelf
 from population.state import Population, apply, replay
 from trainer.task import Task
 
@@ -143,7 +144,7 @@ def measure(journal: Path, trials: int) -> Timed:
 
 def _gone_on(population: Population, rest: Sequence[Entry], folded: float) -> Timed:
     """Go on with a run to the end of `rest`, and time what was decided."""
-    rules = runs.rules(_settings(Urns(), "", hours=None), PATIENCE_S)
+    rules = runs.rules(_settings(Urns(), "", hours=None), PATIENCE_S, overlaps=True)
     decisions: list[float] = []
     waits: list[float] = []
     requests: list[float] = []

@@ -4,8 +4,9 @@
 
 Trials are real processes, confined and examined, that sleep where an H100 would work
 (benchmarks/tasks/paced): 18 s of start-up, of which 8 need the card, 300 s of training, 8 s of exam. Minds
-sleep too. What is not scaled is our own part: forks, sandbox, exam, journal, git, Ray. So the figures are
-worse than an H100's would be: at a pace of 20 a second of it counts as twenty.
+sleep too, and no trial is stopped for its loss. What is not scaled is our own part: forks, sandbox, exam,
+journal, git, Ray. So the figures are worse than an H100's would be: at a pace of 20 a second of it counts as
+twenty.
 
 The clock's share is what it ran of the wall time from the end of the first trial to the end of the last.
 The serial loop is `--policy greedy --lineages 1`, which thinks, starts up, trains and examines in turn.
@@ -31,10 +32,10 @@ from rich.table import Table
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks.pondering import Pondering
-from population import runs
+from population.beginning.opening import opened
 from population.branches import Branches
+from population.keeping import runs
 from population.lineage import Mind
-from population.opening import opened
 from population.records import Event
 from population.state import Population, Trial
 from trainer.task import open_task
@@ -127,6 +128,7 @@ def _settings(arm: Arm, task: Path, folder: runs.RunFolder) -> runs.Settings:
         lineages=arm.lineages or 1,
         policy="promise" if arm.lineages else "greedy",
         seed=1,
+        racing=False,
         trials=arm.trials,
         hours=None,
         head=head,

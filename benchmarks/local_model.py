@@ -34,10 +34,10 @@ from msgspec.structs import replace
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from population import genome
-from population.drafting import Draft
 from population.hearing.answers import Form
 from population.lineage import Mind
-from population.proposers import NoIdea, Reply, Request
+from population.making.drafting import Draft
+from population.proposals import NoIdea, Reply, Request
 from population.proposers.llm import Llm
 from population.proposers.models import Model
 from population.records import Thought

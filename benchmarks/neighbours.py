@@ -23,7 +23,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from population.backend import Backend, Trained
 from population.genome import rewrite
 from population.lineage import Mind
-from population.proposers import NoIdea, Request
+from population.proposals import NoIdea, Request
 from trainer.hardware import detect, sizing
 from trainer.preflight import Preflight
 from trainer.task import open_task

@@ -25,10 +25,11 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks.pondering import Pondering
 from benchmarks.throughput import settings_of
-from population import runs, search
+from population import search
 from population.backend import Inline
+from population.beginning.opening import opened
+from population.keeping import runs
 from population.lineage import Mind
-from population.opening import opened
 from population.policy import decide
 from population.records import Event, Finished
 from population.state import Population

@@ -18,22 +18,23 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from benchmarks.world import Raced, World
-from population import evidence, runs
+from population import evidence
 from population.backend import Answered, Backend, Message, Trained
-from population.claim import claim
-from population.genomes import Shelf
+from population.beginning.opening import PATIENCE_S, opening
 from population.journal import Journal
+from population.keeping import runs
 from population.lineage import Mind
-from population.opening import PATIENCE_S, opening
 from population.policy import PolicyName
-from population.proposers import Request
+from population.proposals import Request
+from population.reckoning.claim import claim
 from population.records import Candidate, Completed, Event, Judged, Outcome, Stopped
+from population.repository.genomes import Shelf
 from population.search import Clock, MindOf, Search, Watcher
 from population.state import Population, Trial
-from trainer.curve import PARTS, Curve, behind
+from trainer.curve import PARTS, Curve, behind, final
 from trainer.outcome import Progress, Report, Usage
 from trainer.task import Task
-from trainer.trial import Order
+from trainer.trial import Order, Successor, alike, coming
 
 _MEMORY: Final = Path("/dev/shm")  # a journal that nobody needs afterwards
 _BEGUN: Final = 1e9  # unix seconds at which every search begins
@@ -88,14 +89,24 @@ class Played(Struct, frozen=True):
     killed: int | None = None  # improvements that were stopped
 
 
+class Place(Struct, frozen=True):
+    """A GPU that a trial has left: what started up there, and which of that was on the card in its exam."""
+
+    begun: tuple[Order, ...] = ()
+    beside: Order | None = None
+
+    def has(self, order: Order) -> bool:
+        return any(alike(order, other) for other in self.begun)
+
+
 class Simulated:
     """A backend whose trials and thoughts take counted time; it is the clock as well."""
 
     def __init__(self, world: World, arm: Arm) -> None:
         self._world, self._arm = world, arm
         self.overlaps = arm.overlaps
-        self._ahead: Sequence[Order] = ()
-        self._examined = False  # whether the last trial ended with an exam
+        self._ahead: dict[int, Sequence[Successor]] = {}  # what starts up, by the trial that it may follow
+        self._free: list[Place] = []
         self._minds: dict[str, Mind] = {}
         # With the time at which they are ready, soonest first, and of several the one that began first.
         self._thoughts: list[tuple[float, Request]] = []
@@ -123,13 +134,13 @@ class Simulated:
         with self._aside():
             outcome, curve = _raced(self._world, order)
         wall_s = self._wall_s(outcome) - self._hidden_s(order)
-        self._ahead, self._examined = (), isinstance(outcome, Completed)
         report = Report(outcome, Usage(self._now, wall_s=wall_s, curve=curve))
         self.worked_s += wall_s
         heappush(self._trials, (self._now + wall_s, order.trial, Trained(order.trial, report)))
 
-    def ahead(self, orders: Sequence[Order]) -> None:
-        self._ahead = orders
+    def ahead(self, after: int, successors: Sequence[Successor]) -> list[bool]:
+        self._ahead[after] = successors
+        return [True for _ in successors]
 
     def wait(self, timeout_s: float) -> Message | None:
         """What happens next; a thought before a trial that ends at the same moment.
@@ -140,6 +151,7 @@ class Simulated:
         ended = self._trials[0][0] if self._trials else math.inf
         if ended < thought:
             self._now, _, message = heappop(self._trials)
+            self._free.append(_left_by(message.report, self._ahead.pop(message.trial, ())))
             return message
         if not self._trials and thought > self._now + timeout_s:
             self._now += timeout_s
@@ -160,11 +172,12 @@ class Simulated:
 
     def _hidden_s(self, order: Order) -> float:
         """What of that went on while the last trial trained and was examined, if this one was foreseen."""
-        foreseen = replace(order, limits=())
-        if foreseen not in self._ahead:
+        self._free.sort(key=lambda place: not place.has(order))
+        place = self._free.pop(0) if self._free else Place()
+        if not place.has(order):
             return 0.0
-        beside_exam = self._examined and foreseen == self._ahead[0]
-        return IMPORT_S + (min(COMPILE_S, EXAM_S) if beside_exam else 0.0) - BETWEEN_S
+        beside = place.beside is not None and alike(order, place.beside)
+        return IMPORT_S + (min(COMPILE_S, EXAM_S) if beside else 0.0) - BETWEEN_S
 
     @contextmanager
     def _aside(self) -> Iterator[None]:
@@ -177,6 +190,14 @@ class Simulated:
 
     def close(self) -> None:
         pass
+
+
+def _left_by(ended: Report, successors: Sequence[Successor]) -> Place:
+    """The GPU of a trial that has ended."""
+    orders = tuple(one.order for one in successors)
+    if not orders or not isinstance(ended.outcome, Completed):
+        return Place(orders)
+    return Place(orders, orders[coming(successors, final(ended.usage.curve))])
 
 
 def _raced(world: World, order: Order) -> tuple[Outcome, Curve]:

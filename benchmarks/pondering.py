@@ -4,7 +4,7 @@ import time
 from random import Random
 
 from population import genome
-from population.proposers import Proposal, Request
+from population.proposals import Proposal, Request
 
 
 class Pondering:

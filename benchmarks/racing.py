@@ -6,7 +6,8 @@
 Each training is gone through again in the order of its run: the rule knows of it what a scheduler would have
 known, the trials before it, and nothing of the others. Saved is the part of the budget after the moment at
 which it would have been stopped. An improvement is a score better than the parent's, luck included; killed is
-one that would have been stopped.
+one that would have been stopped. Foretold is a gain of more than `CLEAR`, or none, that the loss at the end
+of the training tells before the exam does.
 """
 
 import sys
@@ -21,15 +22,16 @@ from msgspec import Struct
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from population import runs
-from population.beginning import RUNS
+from population.beginning.beginning import RUNS
 from population.branches import Branches
 from population.journal import folded, read
-from population.racing import Pair, bounds, pair
-from population.schedules import same_schedules
+from population.keeping import runs
+from population.knobs.schedules import same_schedules
+from population.racing import Pair, bounds, pair, told_by_the_end
 from trainer.curve import PARTS, Curve, behind
 from trainer.task import genome_path
 
+CLEAR: Final = 0.005  # of the parent's score
 RECORDED: Final = Path(__file__).resolve().parent / "recorded" / "cpu_curves.parquet"
 
 
@@ -50,6 +52,7 @@ class Judged(Struct, frozen=True):
 
     training: Training
     gain: float  # relative to the parent; negative is better
+    foretold: float | None  # the same by the loss that it ended with
     stopped: float | None  # fraction of the budget
 
 
@@ -86,7 +89,9 @@ def judged(trainings: Sequence[Training]) -> list[Judged]:
             continue
         stopped = _stopped(training.curve, bounds(parent.curve, pairs, training.alike))
         known = pair(training.curve, training.score, parent.curve, parent.score)
-        found.append(Judged(training, known.gain, stopped))
+        gap = known.gaps[-1]
+        foretold = None if gap is None else told_by_the_end(pairs) * gap
+        found.append(Judged(training, known.gain, foretold, stopped))
         if stopped is None:  # of the others a scheduler sees no score
             pairs.append(known)
     return found
@@ -110,6 +115,13 @@ def told(found: Sequence[Judged]) -> str:
         f"of the budget on average: {saved:.1%} of the training time saved",
         f"killed {len(killed)} of {len(gains)} improvements ({len(killed) / max(len(gains), 1):.1%})",
     ]
+    pairs = [(one.gain < -CLEAR, one.foretold < -CLEAR) for one in found if one.foretold is not None]
+    right, clear = sum(gain == foretold for gain, foretold in pairs), sum(gain for gain, _ in pairs)
+    seen = sum(gain and foretold for gain, foretold in pairs)
+    lines.append(
+        f"the last losses tell {right} of {len(pairs)} right, whether they gained more than {CLEAR:.1%} or "
+        f"not, and {seen} of the {clear} that did"
+    )
     lines += [f"  trial {one.training.trial} of {one.training.run}: {one.gain:+.2%}" for one in killed]
     return "\n".join(lines)
 

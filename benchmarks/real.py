@@ -13,13 +13,14 @@ from statistics import fmean
 from typing import Final
 
 from benchmarks.play import Arm, Played, Unwatched, carried_out, kept, settings_of
-from population import evidence, genome, runs
+from population import evidence, genome
 from population.backend import Inline
-from population.claim import claim
-from population.genomes import Shelf
+from population.beginning.minds import OPTIMISERS
+from population.keeping import runs
+from population.keeping.locks import hold_device
 from population.lineage import Mind
-from population.locks import hold_device
-from population.minds import OPTIMISERS
+from population.reckoning.claim import claim
+from population.repository.genomes import Shelf
 from population.state import Population
 from trainer.hardware import detect, sizing
 from trainer.outcome import Completed, Progress

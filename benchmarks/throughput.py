@@ -18,12 +18,13 @@ import cyclopts
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from population import evidence, genome, runs
+from population import evidence, genome
 from population.backend import Backend, Inline
+from population.beginning.minds import dealt
+from population.beginning.opening import opened
 from population.branches import Branches
 from population.cluster.backend import Cluster
-from population.minds import dealt
-from population.opening import opened
+from population.keeping import runs
 from results.exports import write_exports
 from results.terminal import View, console
 from trainer.outcome import Completed, Progress, Report, Usage

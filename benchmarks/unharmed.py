@@ -12,8 +12,8 @@ import polars as pl
 
 from population.branches import NOTES
 from population.journal import read
-from population.marks import Note, marks_of
 from population.records import Assigned, Entry, Finished, Judged, Lost, Resumed
+from population.repository.marks import Note, marks_of
 from population.state import replay
 from trainer.errors import BadInput
 

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol, TypeAlias, runtime_checkable
 
-from population.proposers import Proposer
+from population.proposals import Proposer
 from population.records import Outcome
 from trainer.curve import Curve
 from trainer.errors import BadInput

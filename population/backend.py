@@ -12,12 +12,12 @@ from typing import Protocol, TypeAlias
 
 from msgspec import Struct
 
-from population.drafting import Answer
 from population.lineage import Mind
-from population.proposers import Request
+from population.making.drafting import Answer
+from population.proposals import Request
 from trainer.examining.examiner import ExamFailed
 from trainer.outcome import Progress, Report
-from trainer.trial import Order
+from trainer.trial import Order, Successor
 
 Train: TypeAlias = Callable[[Order, Callable[[Progress], None]], Report]
 
@@ -68,10 +68,10 @@ class Backend(Protocol):
     def train(self, order: Order) -> None:
         """Give a GPU to a trial; never called while as many are under way as there are slots."""
 
-    def ahead(self, orders: Sequence[Order]) -> None:
-        """Start up what may be the next trial, beside those under way, where that `overlaps`.
+    def ahead(self, after: int, successors: Sequence[Successor]) -> list[bool]:
+        """Start up what may follow the trial `after`, which is under way; whether each of them can.
 
-        The likeliest is first. Nothing was decided: they bear the same number, and none may ever be trained.
+        Only asked where trials overlap. The likeliest is first. Nothing is decided: perhaps none is trained.
         """
 
     def wait(self, timeout_s: float) -> Message | None:
@@ -118,8 +118,8 @@ class Inline:
         assert len(self._orders) < self._gpus, "one trial at a time on each GPU"
         self._orders.append(order)
 
-    def ahead(self, orders: Sequence[Order]) -> None:
-        pass
+    def ahead(self, after: int, successors: Sequence[Successor]) -> list[bool]:
+        return [False for _ in successors]
 
     def wait(self, timeout_s: float) -> Message | None:
         if self._requests:

@@ -12,9 +12,9 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Self
 
-from population.marks import Marks, Note, marks_after, marks_of, valid_run_name
-from population.plumbing import Plumbing
 from population.records import Ended, Entry, Event
+from population.repository.marks import Marks, Note, marks_after, marks_of, valid_run_name
+from population.repository.plumbing import Plumbing
 from population.state import Population
 from trainer.errors import BadInput
 

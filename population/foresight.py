@@ -1,27 +1,34 @@
 """What is likely to come next, told while a trial is under way.
 
-The policy is asked of a copy of the population in which the trial that began first has ended: with nothing
-gained, as most do; with too little to be told from noise, which may be tried together with other such; and
-with a gain, which everyone then builds on, so that what was to be next becomes another genome. Nothing is
-decided by it, so nothing of it is in the journal.
+The policy is asked of a copy of the population in which a trial has ended: with nothing gained, as most do;
+with too little to be told from noise, which may be tried together with other such; and with a gain, which
+everyone then builds on, so that what was to be next becomes another genome. Which of these it was is known
+when its exam is over; the loss that its training ends with foretells it. Nothing is decided by any of this,
+so nothing of it is in the journal.
 """
 
+import math
+from itertools import pairwise
+from statistics import fmean
 from typing import Final
 
 from msgspec import Struct
 from msgspec.structs import replace
 
-from population.combining import combined
+from population.deciding.assigning import begun
+from population.deciding.horizon import trial_s
+from population.deciding.rules import Begun, Facts, Rules
 from population.evidence import weigh
-from population.genomes import Genomes, Shelf
-from population.horizon import trial_s
+from population.making.combining import combined
 from population.policy import decide
+from population.racing import foretelling
 from population.records import Assigned, Candidate, Completed, Ended, Entry, Event, Finished, Usage
-from population.rules import Begun, Facts, Rules
+from population.repository.genomes import Genomes, Shelf
 from population.state import Population, apply, aside
 
 _SCORES: Final = (1.0, -0.5, -3.0)  # that a trial may have, in sigmas from what it has to beat
 _FIRST: Final = 1.0  # and where nothing is known
+_ANY: Final = (-math.inf, math.inf)
 _DECISIONS: Final = 64  # from one trial to the next, at most
 
 
@@ -31,26 +38,32 @@ class Foreseen(Struct, frozen=True):
     assigned: Assigned
     candidate: Candidate
     genome: str
-
-    @property
-    def begun(self) -> Begun:
-        """The idea that it tries, and the commit it is tried on, which may not be that it was made from."""
-        made = self.candidate
-        return (made.combines[0] if len(made.combines) == 1 else made.number), made.base
+    begun: Begun  # the idea that it tries, and the commit it is tried on
+    losses: tuple[float, float]  # nats that the trial under way ends with, if this follows
 
 
-def foreseen(population: Population, rules: Rules, facts: Facts, genomes: Genomes) -> list[Foreseen]:
-    """The trials that may follow those under way, the likeliest first; none if none can be told."""
-    if not population.running or population.combining is not None or population.unjudged:
-        return []
+def foreseen(
+    population: Population, rules: Rules, facts: Facts, genomes: Genomes
+) -> dict[int, list[Foreseen]]:
+    """The trials that may follow each of those under way, the likeliest first.
+
+    Trials end in the order in which they began, as far as is known, and all but the first as most do.
+    """
+    if population.combining is not None or population.unjudged:
+        return {}
     later = replace(facts, elapsed_s=facts.elapsed_s + trial_s(population), thinking={}, ahead=())
-    found: list[Foreseen] = []
-    for score in _scores(population):
-        after = aside(population)
-        _happens(after, Finished(after.running[0], Completed(score, {}), Usage(after.at)))
-        told = _next(after, rules, later, Imagined(genomes))
-        if told is not None and all(told.genome != other.genome for other in found):
-            found.append(told)
+    found: dict[int, list[Foreseen]] = {}
+    imagined, now = Imagined(genomes), population
+    for number in population.running:
+        found[number] = []
+        walks: list[Population] = []
+        for score, losses in _endings(now, number)[: None if now is population else 1]:
+            after = aside(now)
+            _happens(after, Finished(number, Completed(score, {}), Usage(after.at)))
+            if told := _next(after, rules, later, imagined, losses):
+                _add(found[number], told)
+            walks.append(after)
+        now = walks[0]
     return found
 
 
@@ -65,27 +78,44 @@ class Imagined(Shelf):
         return self._texts[commit] if commit in self._texts else self._made.text(commit)
 
 
-def _scores(population: Population) -> list[float]:
-    """What the trial that began first may score, the likeliest first."""
-    candidate = population.trials[population.running[0]].candidate
-    own, base = population.score(candidate.commit), population.score(candidate.base)
-    if own is not None:
-        return [own]
-    if base is None:
-        return [_FIRST]
+def _add(found: list[Foreseen], told: Foreseen) -> None:
+    """A genome that follows on several endings is foreseen once."""
+    for place, other in enumerate(found):
+        if other.genome == told.genome:
+            (low, high), (lower, higher) = other.losses, told.losses
+            found[place] = replace(other, losses=(min(low, lower), max(high, higher)))
+            return
+    found.append(told)
+
+
+def _endings(population: Population, number: int) -> list[tuple[float, tuple[float, float]]]:
+    """What a trial under way may score, the likeliest first, and on which losses."""
+    trial = population.trials[number]
+    own, base = population.score(trial.candidate.commit), population.score(trial.candidate.base)
+    if own is not None or base is None:
+        return [(_FIRST if own is None else own, _ANY)]
     sigma = weigh(population).sigma
-    return [base + distance * sigma for distance in _SCORES]
+    scores = [base + distance * sigma for distance in _SCORES]
+    edges = foretelling(population, trial, [fmean(both) for both in pairwise(scores)])
+    if not edges:
+        return [(score, _ANY) for score in scores]
+    falling = pairwise([math.inf, *edges, -math.inf])
+    return [(score, (low, high)) for score, (high, low) in zip(scores, falling, strict=True)]
 
 
-def _next(population: Population, rules: Rules, facts: Facts, genomes: Imagined) -> Foreseen | None:
-    """Follow the policy to the next trial."""
+def _next(
+    population: Population, rules: Rules, facts: Facts, genomes: Imagined, losses: tuple[float, float]
+) -> Foreseen | None:
+    """Follow the policy to the beginning of the next trial, which is the next on these losses."""
     for _ in range(_DECISIONS):
         decision = decide(population, rules, facts)
         if decision is None or isinstance(decision, Ended):
             return None
         if isinstance(decision, Assigned):
             candidate = population.candidates[decision.candidate]
-            return Foreseen(decision, candidate, genomes.text(candidate.commit))
+            known = begun(population, candidate, candidate.base)
+            _happens(population, decision)
+            return Foreseen(decision, candidate, genomes.text(candidate.commit), known, losses)
         _happens(population, decision)
         if population.combining is not None:
             _happens(population, combined(population, population.combining, genomes, population.at))

@@ -13,7 +13,7 @@ from typing import Self
 
 import msgspec
 
-from population.locks import Lock, take
+from population.keeping.locks import Lock, take
 from population.records import Entry, Event
 from population.state import Population, apply
 from trainer.errors import BadInput

@@ -8,8 +8,8 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from population import genome
-from population.drafting import Answer, draft_of
-from population.proposers import NoIdea, Proposer, Reply, Request, Turned, Unusable
+from population.making.drafting import Answer, draft_of
+from population.proposals import NoIdea, Proposer, Reply, Request, Turned, Unusable
 from population.records import Thought
 
 Preflight: TypeAlias = Callable[[str], str | None]  # why a genome cannot be tried, in one line, if it cannot

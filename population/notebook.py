@@ -2,9 +2,9 @@
 
 from collections.abc import Callable, Iterator
 
-from population.asking import Errand
+from population.deciding.asking import Errand
 from population.evidence import known, weigh
-from population.proposers import Effect, Request, Subject, Tried
+from population.proposals import Effect, Request, Subject, Tried
 from population.state import Lineage, Population, Trial
 
 MEMORY = 400  # trials a proposer is told of, besides all that advanced

@@ -16,15 +16,15 @@ another (see promise, crossing, finals and turnover). Better is lower.
 
 from typing import TypeAlias, assert_never
 
-from population.assigning import DRY, FIRST_SEED, dry, first, fresh, soonest
-from population.horizon import slots, spent, trials_left
+from population.deciding.assigning import DRY, FIRST_SEED, dry, first, fresh, soonest
+from population.deciding.horizon import slots, spent, trials_left
+from population.deciding.rules import POLICIES, Facts, PolicyName, Rules
+from population.deciding.verdicts import told, verdict
 from population.promising.finals import due
 from population.promising.promise import Step, promised
 from population.promising.sharing import sharing
 from population.records import Combined, Ended, Judged
-from population.rules import POLICIES, Facts, PolicyName, Rules
 from population.state import Lineage, Population
-from population.verdicts import told, verdict
 
 __all__ = [
     "DRY", "FIRST_SEED", "POLICIES", "Decision", "Facts", "PolicyName", "Rules", "decide",

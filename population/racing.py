@@ -11,6 +11,8 @@ with a normal-inverse-gamma prior (Gelman et al., Bayesian Data Analysis, 3rd ed
 recorded trainings. A trial is stopped where a gain is less likely than `RISK`, by the Student distribution
 that this predicts. So a run whose losses foretell little, or that has seen little, stops little. Lower is
 better.
+
+The same line tells from the loss at the end of a training what its exam is likely to find.
 """
 
 import math
@@ -20,7 +22,7 @@ from typing import Final
 from msgspec import Struct
 
 from population.state import Population, Trial
-from trainer.curve import PARTS, Curve, recent
+from trainer.curve import PARTS, Curve, final, recent
 
 RISK: Final = 0.05  # probability of a gain at which a trial is stopped; most that are stopped have far less
 FIRST, LAST = 3, 17  # parts after which a trial may be stopped: at 20% of the budget, at 90%
@@ -70,8 +72,39 @@ def reference(population: Population, commit: str) -> Curve:
     return tuple(_mean([curve[part] for curve in curves]) for part in range(shortest))
 
 
+def foretelling(population: Population, trial: Trial, scores: Sequence[float]) -> list[float]:
+    """The losses at the end of its training that foretell these scores of a trial; [] if none does."""
+    base = trial.candidate.base
+    loss, known = final(reference(population, base)), population.score(base)
+    share = told_by_the_end(list(_pairs(population)))
+    if loss is None or not known or share <= 0:
+        return []
+    return [loss + abs(loss) * (score / known - 1) / share for score in scores]
+
+
+def told_by_the_end(pairs: Sequence[Pair]) -> float:
+    """How large a gain is, most likely, for each part of a gap at the end of a training."""
+    return _line(PARTS - 1, pairs).slope
+
+
 def tolerated(part: int, pairs: Sequence[Pair]) -> float | None:
     """The gap to the parent after a part from which a gain is less likely than RISK, if there is one."""
+    line = _line(part, pairs)
+    reach = _student(line.freedom) * line.scale
+    steepness = line.slope * abs(line.slope) - reach**2 / line.within
+    return reach / math.sqrt(steepness) if steepness > 0 else None
+
+
+class _Line(Struct, frozen=True):
+    """The regression of gains on gaps: the posterior of its slope and noise."""
+
+    slope: float
+    within: float  # how well the slope is known: sum of squared gaps, the prior's among them
+    scale: float  # relative noise
+    freedom: float
+
+
+def _line(part: int, pairs: Sequence[Pair]) -> _Line:
     told = ((pair.gaps[part], pair.gain) for pair in pairs)
     known = [(gap, gain) for gap, gain in told if gap is not None and abs(gap - gain) < _FAR]
     noise = _NOISE_FIRST + (_NOISE_LAST - _NOISE_FIRST) * (part - FIRST) / (LAST - FIRST)
@@ -82,9 +115,7 @@ def tolerated(part: int, pairs: Sequence[Pair]) -> float | None:
     freedom = _WORTH + len(known)
     left = sum(y * y for _, y in known) + precision * _SLOPE**2 - within * slope**2
     scale = math.sqrt((_WORTH * noise**2 + max(left, 0.0)) / freedom)
-    reach = _student(freedom) * scale
-    steepness = slope * abs(slope) - reach**2 / within
-    return reach / math.sqrt(steepness) if steepness > 0 else None
+    return _Line(slope, within, scale, freedom)
 
 
 def pair(child: Curve, score: float, parent: Curve, parent_score: float) -> Pair:

@@ -1,13 +1,13 @@
 """The loop of a run: ask idle minds, decide, record, act, wait.
 
 `record` is the only way to change the population, and it writes to the journal first. What is decided is in
-policy.py, what a decision to combine comes to in combining.py, how a run is begun or taken up again in
-opening.py, what machines do in backend.py.
+policy.py, what a decision to combine comes to in making/combining.py, how a run is begun or taken up again in
+beginning/opening.py, what machines do in backend.py.
 """
 
 import time
-from collections import Counter
 from collections.abc import Callable, Mapping
+from itertools import compress
 from random import Random
 from types import FrameType
 from typing import Protocol, TypeAlias, assert_never
@@ -15,23 +15,25 @@ from typing import Protocol, TypeAlias, assert_never
 from msgspec import Struct
 from msgspec.structs import replace
 
-from population import notebook, runs
-from population.asking import Errand, errand, stands_in, wanting
-from population.assigning import parent
+from population import notebook
 from population.backend import Answered, Backend, Cut, Gone, Message, Trained
-from population.candidates import Origin, committed
-from population.checking import check
-from population.combining import combined
-from population.drafting import Answer
-from population.foresight import foreseen
-from population.genomes import Genomes
-from population.horizon import startup_s
-from population.inbox import Inbox
+from population.begun import Ahead
+from population.deciding.asking import Errand, errand, stands_in, wanting
+from population.deciding.assigning import begun, parent
+from population.deciding.horizon import startup_s
+from population.deciding.rules import Facts
+from population.folding.checking import check
+from population.foresight import Foreseen, foreseen
 from population.journal import Journal, folded
+from population.keeping import runs
+from population.knobs.schedules import same_schedules
 from population.lineage import Mind
+from population.making.candidates import Origin, committed
+from population.making.combining import combined
+from population.making.drafting import Answer
 from population.names import STAND_IN
 from population.policy import decide
-from population.proposers import NoIdea
+from population.proposals import NoIdea
 from population.racing import limits, races
 from population.records import (
     Assigned,
@@ -47,18 +49,18 @@ from population.records import (
     Proposed,
     Usage,
 )
-from population.rules import Begun, Facts
-from population.schedules import same_schedules
+from population.repository.genomes import Genomes
 from population.state import Population, Trial, apply
-from population.submitting import Receipt, Submission, submitted
+from population.submitting.inbox import Inbox
+from population.submitting.receiving import Receipt, Submission, submitted
 from trainer.curve import Curve
 from trainer.outcome import Progress
-from trainer.trial import Order
+from trainer.trial import Order, Successor
 
 POLL_S = 0.25  # how often the live view moves, and how soon Ctrl-C is heard
 _LEAST_S = 0.05
 EXPORT_EVERY_S, EXPORT_RARELY = 5.0, 10.0  # or so many times as long as it takes, in a long run
-LOSSES = 6  # trials lost in a row, on each GPU, before the machine is given up
+LOSSES = 6  # trials lost in a row, on each GPU, before the machine is given up; or of one candidate
 
 
 MindOf: TypeAlias = Callable[[str, str, str], Mind]  # of a lineage, by its name, brief and proposer
@@ -118,15 +120,15 @@ class Search:
         self.asked: dict[str, Asked] = {}  # by lineage
         self.interrupts = 0
         self._warned, self._slots = False, settings.gpus  # what was said last
-        self._losses: Counter[int] = Counter()  # by candidate
-        self._in_a_row = 0  # trials lost since one last came to its end
+        self._losses: list[int] = []  # candidates of the trials that were lost
+        self._in_a_row = 0  # of these, since a trial last came to its end
         self._briefs = {brief.name: brief.asked for brief in settings.briefs}
         self._mind_of = mind_of
         self._export = export
         self._export_at = 0.0
         self._judged = False  # since things were settled
         self._poll_s = min(POLL_S, max(patience_s, _LEAST_S))
-        self._ahead: tuple[Begun, ...] = ()  # what has started up, the likeliest first
+        self._ahead = Ahead()
         self._foresaw = 0  # entries of the journal when it was last looked ahead
         self._begun = clock.monotonic()
         for lineage in self.population.living:
@@ -206,26 +208,26 @@ class Search:
         genome = self.genomes.text(candidate.commit)
         limits = self.limits(self.population.trials[assigned.trial], genome)
         self.backend.train(replace(self.order(assigned, candidate, genome), limits=limits))
-        self._ahead = ()
+        self._ahead.take(begun(self.population, candidate, candidate.base), self.population.running)
 
     def look_ahead(self) -> None:
-        """Have what may be the next trial started up, whenever more is known of which that is."""
+        """Have what may follow the trials under way started up, whenever more is known of which that is."""
         seen = self.population.entries
-        if not self.backend.overlaps or seen == self._foresaw or (self._ahead and self._too_late()):
+        if not self.backend.overlaps or seen == self._foresaw:
+            return
+        unsettled = [number for number in self.population.running if not self._is_settled(number)]
+        if not unsettled:
             return
         self._foresaw = seen
         told = foreseen(self.population, self.rules, self.facts(), self.genomes)
-        if told:
-            self.backend.ahead([self.order(one.assigned, one.candidate, one.genome) for one in told])
-            self._ahead = tuple(one.begun for one in told)
+        for after in told.keys() & {*unsettled}:
+            can = self.backend.ahead(after, [self.successor(one) for one in told[after]])
+            self._ahead.begin(after, [one.begun for one in compress(told[after], can)])
 
-    def _too_late(self) -> bool:
-        """Whether a trial is so near its end that another could not start up before that."""
-        if not self.population.running:
-            return False
-        first = self.population.trials[self.population.running[0]]
-        until = first.assigned_at + self.population.run.budget_s - startup_s(self.population)
-        return self.clock.time() > until
+    def _is_settled(self, number: int) -> bool:
+        """Whether something starts up to follow a trial, and it is too near its end for anything else."""
+        until = self.population.trials[number].assigned_at + self.population.run.budget_s
+        return self._ahead.has(number) and self.clock.time() > until - startup_s(self.population)
 
     def order(self, assigned: Assigned, candidate: Candidate, genome: str) -> Order:
         """What a machine is told of a trial, but for the limits of its loss."""
@@ -239,6 +241,9 @@ class Search:
             sandbox=self.settings.sandbox,
             own=candidate.operator == "baseline",
         )
+
+    def successor(self, told: Foreseen) -> Successor:
+        return Successor(self.order(told.assigned, told.candidate, told.genome), told.losses)
 
     def limits(self, trial: Trial, genome: str) -> Curve:
         """The losses that a trial must keep below, if it races."""
@@ -257,6 +262,7 @@ class Search:
                 self._in_a_row = 0
                 self.record(Finished(trial, done.outcome, done.usage))
             case Cut(trial, reason):
+                self._ahead.lose(trial)
                 self.record(self.lost(trial, reason))
             case Gone(lineage, reason):
                 asked = self.asked.pop(lineage)
@@ -293,22 +299,31 @@ class Search:
     def lost(self, trial: int, reason: str) -> Lost | Finished:
         """The machine failed under a trial: bad luck once, its candidate's doing if it happens again.
 
-        Raises MachineFailed when it happens to whatever is tried.
+        Unless other candidates were lost meanwhile, or since a trial last came to its end: the machine is as
+        likely at fault then. Raises MachineFailed when it happens to whatever is tried.
         """
         candidate = self.population.trials[trial].candidate.number
-        self._losses[candidate] += 1
+        self._losses.append(candidate)
         self._in_a_row += 1
         if self._in_a_row > LOSSES * self.settings.gpus:
             raise MachineFailed(f"{self._in_a_row} trials in a row were lost: {reason}")
-        if self._losses[candidate] == 1:
+        times = self._losses.count(candidate)
+        if times == 1 or (self._others_were_lost(candidate) and times < LOSSES):
             return Lost(trial, reason)
-        return Finished(trial, Crashed(f"lost with its trainer twice: {reason}"), Usage(self.clock.time()))
+        why = f"lost with its trainer {times} times: {reason}"
+        return Finished(trial, Crashed(why), Usage(self.clock.time()))
+
+    def _others_were_lost(self, candidate: int) -> bool:
+        """Whether others were since it first was, or since a trial last came to its end."""
+        since = min(self._losses.index(candidate), len(self._losses) - self._in_a_row)
+        return any(other != candidate for other in self._losses[since:])
 
     def facts(self) -> Facts:
         now = self.clock.monotonic()
         thinking = {name: now - asked.at for name, asked in self.asked.items()}
         stopping, slots = self.interrupts > 0, self.backend.slots()
-        return Facts(now - self._begun, thinking, stopping, slots, self._ahead)
+        ahead = self._ahead.waiting(self.population.running)
+        return Facts(now - self._begun, thinking, stopping, slots, ahead)
 
     def export(self) -> None:
         """Write what people open: tables, the best genome and its diff."""

@@ -2,20 +2,20 @@
 
 `replay(entries)` is the only way to get a Population and `apply` the only function that changes one; it
 updates in place, so that a long journal folds in linear time. Everyone else reads. What a Population is made
-of stands in `population.py`, what may follow what in `checking.py`.
+of stands in `folding/population.py`, what may follow what in `folding/checking.py`.
 """
 
 from collections.abc import Iterable
 from dataclasses import replace
 from typing import assert_never
 
-from population.checking import check
-from population.population import Combination as Combination
-from population.population import Lineage as Lineage
-from population.population import Population as Population
-from population.population import Session as Session
-from population.population import Trial as Trial
-from population.population import aside as aside
+from population.folding.checking import check
+from population.folding.population import Combination as Combination
+from population.folding.population import Lineage as Lineage
+from population.folding.population import Population as Population
+from population.folding.population import Session as Session
+from population.folding.population import Trial as Trial
+from population.folding.population import aside as aside
 from population.records import (
     Adopted,
     Assigned,

@@ -256,6 +256,8 @@ def _signs(drawing: Drawing) -> str:
 
 
 def _rail_names(drawing: Drawing) -> list[dict[str, Any]]:
-    names = [(drawing.scale.failed, "failed")] * any(mark.fate == "failed" for mark in drawing.marks)
+    fates, names = {mark.fate for mark in drawing.marks}, []
+    names += [(drawing.scale.failed, "failed")] * ("failed" in fates)
+    names += [(drawing.scale.stopped, "stopped")] * ("stopped" in fates)
     names += [(drawing.scale.beyond, "worse")] * any(mark.beyond for mark in drawing.marks)
     return [{"y": y, "text": text} for y, text in names]

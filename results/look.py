@@ -20,6 +20,7 @@ INKS: Final = {
 }
 _FONT: Final = "system-ui, -apple-system, Segoe UI, Helvetica, Arial, sans-serif"
 _CROSS: Final = "M-.7,-.7L.7,.7M-.7,.7L.7,-.7"
+_SQUARE: Final = "M-.7,-.7L.7,-.7L.7,.7L-.7,.7Z"
 _PLUS: Final = "M-.8,0L.8,0M0,-.8L0,.8"
 
 
@@ -40,6 +41,7 @@ LOOKS: Final = {
     "dropped": Look("○", "dropped", "circle", 28, 0.0, 0.65),
     "again": Look("+", "measured again", _PLUS, 70, 0.0, 0.9),
     "beyond": Look("△", "off the scale", "triangle-up", 50, 0.0, 0.75),
+    "stopped": Look("□", "stopped early", _SQUARE, 32, 0.0, 0.75),
     "failed": Look("×", "failed", _CROSS, 46, 0.0, 0.85),
     "lost": Look("–", "lost", "stroke", 60, 0.0, 0.7),
     "running": Look("▷", "under way", "triangle-right", 90, 0.0, 1.0),

@@ -1,7 +1,8 @@
 """What the lineage tree shows, as plain rows: trials, steps of lineages, edges between them.
 
 No colours and no pixels here. Lower scores are better. A trial without a score has a `y` only so that it has
-a place to be drawn, on a rail above all scores; its `score` is None. Scores far worse than everything that
+a place to be drawn, on a rail above all scores; its `score` is None. One that was stopped has not failed, and
+has another rail than one that did. Scores far worse than everything that
 was built on would squeeze the rest into a line: they are drawn on a rail of their own, and say so. What is
 said of commits is what is known of them now, by all trials, not what was believed at the time.
 """
@@ -12,7 +13,7 @@ from typing import Final, Literal, TypeAlias
 from msgspec import Struct
 
 from population.evidence import best, weigh
-from population.records import Candidate, Entry
+from population.records import Candidate, Entry, Stopped
 from population.state import Population, Trial
 from results.changes import changed
 from results.expected import expected
@@ -22,12 +23,14 @@ from results.words import advanced, idea_of, standing
 from results.writing import arrows, clean
 from trainer.outcome import cause
 
-Fate: TypeAlias = Literal["kept", "unproven", "dropped", "again", "failed", "lost", "running"]
+Fate: TypeAlias = Literal["kept", "unproven", "dropped", "again", "stopped", "failed", "lost", "running"]
 EdgeKind: TypeAlias = Literal["founded", "adopted", "merged", "again"]
 
 WIDTH: Final = 1.96  # standard deviations to either side, that 95% of a normal distribution lie within
 _IDEA, _REASON = 240, 200  # characters
-_PAINT: Final[tuple[Fate, ...]] = ("lost", "running", "dropped", "failed", "again", "unproven", "kept")
+_PAINT: Final[tuple[Fate, ...]] = (
+    "lost", "running", "dropped", "stopped", "failed", "again", "unproven", "kept",
+)  # fmt: skip
 
 
 class Mark(Struct, frozen=True):
@@ -169,19 +172,22 @@ class _Rows:
         return score, WIDTH * self.evidence.sigma
 
     def _extent(self) -> Extent:
-        scores = tuple(trial.score for trial in self.population.trials.values())
+        trials = self.population.trials.values()
+        scores = tuple(trial.score for trial in trials if trial.score is not None)
+        unscored = {isinstance(trial.outcome, Stopped) for trial in trials if trial.score is None}
         bands = frozenset(self._band(move.commit) for stay in self.stays for move in stay.moves)
-        return Extent(scores, bands, self.evidence.sigma)
+        return Extent(scores, True in unscored, False in unscored, bands, self.evidence.sigma)
 
     def _mark(self, trial: Trial) -> Mark:
         candidate, score = trial.candidate, trial.score
         told = None if trial.again else expected(self.population, candidate)
         beyond = score is not None and score > self.scale.high
+        unscored = self.scale.stopped if isinstance(trial.outcome, Stopped) else self.scale.failed
         reason = trial.lost or (trial.outcome and cause(trial.outcome)) or trial.judged_because
         return Mark(
             trial=trial.number,
             hours=self.hours[trial.number],
-            y=self.scale.failed if score is None else self.scale.beyond if beyond else score,
+            y=unscored if score is None else self.scale.beyond if beyond else score,
             lineage=candidate.lineage,
             fate=_fate(trial, candidate.number in self.kept),
             beyond=beyond,
@@ -274,7 +280,7 @@ def _fate(trial: Trial, kept: bool) -> Fate:
     if trial.outcome is None:
         return "running"
     if trial.score is None:
-        return "failed"
+        return "stopped" if isinstance(trial.outcome, Stopped) else "failed"
     if trial.again:
         return "again"
     if kept:

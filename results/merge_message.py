@@ -1,7 +1,7 @@
 """What is said in the merge commit that brings a run's best into a branch: the claim, and the way to it."""
 
-from population.claim import claim
 from population.evidence import best
+from population.reckoning.claim import claim
 from population.state import Population
 from results.expected import expected
 from results.tree_text import combined

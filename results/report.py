@@ -14,9 +14,9 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from population.accounting import account
-from population.claim import claim
 from population.evidence import Estimate, best, known, weigh
+from population.reckoning.accounting import account
+from population.reckoning.claim import claim
 from population.state import Population, Trial
 from results.cells import colour
 from results.expected import expected

@@ -15,7 +15,7 @@ from rich.console import Console, RenderableType
 from rich.live import Live
 from rich.text import Text
 
-from population.accounting import Account, account
+from population.reckoning.accounting import Account, account
 from population.records import Assigned, Event, Finished, Lost
 from population.state import Population
 from results.cells import colour

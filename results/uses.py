@@ -1,6 +1,6 @@
 """What the time of the GPUs went to, in words: the account of a run as the page and terminals tell it."""
 
-from population.accounting import Account
+from population.reckoning.accounting import Account
 from results.writing import count
 
 

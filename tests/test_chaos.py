@@ -45,6 +45,7 @@ def test_the_same_seed_plans_the_same_kills_and_the_last_one_leaves_no_scheduler
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 def test_a_run_survives_the_death_of_its_minds_its_trainer_its_trials_and_itself(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -43,6 +43,7 @@ def population(clone: Path) -> Population:
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 def test_the_baseline_learns_something_in_its_budget(population: Population) -> None:
     assert population.baseline_score is not None
     guessing_bpb = math.log2(512)  # at best: a token is a byte or more

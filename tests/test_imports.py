@@ -7,15 +7,17 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 PURE = [
-    "accounting", "asking", "assigning", "candidates", "checking", "claim", "combining", "drafting",
-    "evidence", "genome", "horizon", "marks", "merging", "names", "notebook", "policy", "population",
-    "racing", "records", "rules", "schedules", "state", "submitting", "verdicts",
+    "evidence", "genome", "merging", "names", "notebook", "policy", "proposals", "racing", "records", "state",
+    "foresight", "repository/genomes", "repository/marks", "submitting/receiving",
 ]  # fmt: skip
-PURE_FOLDERS = ["hearing", "knobs", "promising", "structure", "telling", "weighing"]
+PURE_FOLDERS = [
+    "deciding", "folding", "hearing", "knobs", "making", "promising", "reckoning", "structure", "telling",
+    "weighing",
+]  # fmt: skip
 IMPURE = {"os", "subprocess", "time", "logging", "ray", "git", "torch", "pathlib", "socket", "threading"}
 READ_BY_RESULTS = {
     f"population.{name}"
-    for name in ("records", "state", "journal", "evidence", "accounting", "claim", "names", "structure")
+    for name in ("records", "state", "journal", "evidence", "names", "reckoning", "structure")
 } | {"population.promising.forecasts"}
 
 

@@ -271,6 +271,7 @@ def test_the_shell_is_told_of_bad_use(desk: Desk) -> None:
     assert desk.run("--lineages", "0") == (2, "", "error: --lineages must be more than 0, not 0\n")
 
 
+@pytest.mark.slow
 def test_no_space_left_stops_the_run_with_one_line_and_it_resumes(desk: Desk) -> None:
     small = desk.home / "small"
     small.mkdir()

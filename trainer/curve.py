@@ -57,5 +57,10 @@ def recent(curve: Curve, part: int) -> float | None:
     return sum(known) / len(known) if part and len(known) == len(latest) else None
 
 
+def final(curve: Curve) -> float | None:
+    """The mean loss of the latest quarter of the whole budget; None where it is unknown."""
+    return recent(curve, PARTS - 1) if len(curve) == PARTS else None
+
+
 def _mean(losses: Sequence[float]) -> float | None:
     return round(sum(losses) / len(losses), 5) if losses else None

@@ -1,8 +1,9 @@
 """One GPU's slot: one trial has it, and what may come next starts up meanwhile.
 
 Only the clock of one runs at a time, and no clock runs beside an exam. When a training is over and its exam
-begins, the next trial may start up on the GPU as well, if both seem to fit. What fails while the GPU was
-shared is done again alone: the failure may have been the other one's.
+begins, the next trial may start up on the GPU as well, if both seem to fit: the one that is to come, judging
+by the loss that the training ended with. What fails while the GPU was shared is done again alone: the failure
+may have been the other one's.
 """
 
 import os
@@ -15,13 +16,15 @@ from typing import Final, Protocol
 
 from msgspec.structs import replace
 
-from trainer.feed.feeding import is_fed, waits
-from trainer.outcome import Completed, Progress, Report
+from trainer.curve import final
+from trainer.feed.feeding import can_wait
+from trainer.outcome import Completed, Progress, Report, Usage
 from trainer.training import Watch
-from trainer.trial import Order
+from trainer.trial import Order, Successor, alike, coming
 from trainer.turn import Turn
 
 AHEAD: Final = 3  # trials at most that start up for one turn, as the one before may end in several ways
+_THREADS: Final = 32  # more than there can be trials: one that hangs must not keep others from beginning
 BOTH: Final = 1.4  # of what a training took of the card, room for its exam and for the next trial's start-up
 
 
@@ -32,12 +35,13 @@ class Run(Protocol):
 
 
 class Begun:
-    """A trial that has begun, in a thread of its own, and waits for its turn."""
+    """A trial that has begun, in a thread of its own, and waits for the end of the trial `after`."""
 
-    def __init__(self, run: Run, order: Order, threads: Executor, slot: "Slot") -> None:
-        self.order = order
+    def __init__(self, run: Run, successor: Successor, after: int, threads: Executor, slot: "Slot") -> None:
+        self.successor, self.after = successor, after  # as it was told last
+        self.order = order = successor.order
         self.watch: Watch = _nobody
-        self.turn = Turn(lambda peak_memory_mb: slot.trained(self, peak_memory_mb), slot.alone)
+        self.turn = Turn(lambda usage: slot.trained(self, usage), slot.alone)
         # Of another name than its log has, which may come to be another trial's.
         self._log = Path(order.scratch) / f"{order.trial}-{secrets.token_hex(4)}.log"
         told = replace(order, log=str(self._log))
@@ -77,13 +81,9 @@ class Begun:
         self._log.unlink(missing_ok=True)
 
     @property
-    def spoiled(self) -> bool:
-        """Whether it is of no use any more: it was dropped, or the machine failed under it."""
-        failed = self._report.done() and self._report.exception() is not None
-        return failed or self.turn.dropped.is_set()
-
-    def is_of(self, order: Order) -> bool:
-        return replace(order, limits=()) == replace(self.order, limits=())
+    def waits(self) -> bool:
+        """Whether it can still have its turn: it was not dropped and has not ended."""
+        return not self._report.done() and not self.turn.dropped.is_set()
 
 
 class Slot:
@@ -91,24 +91,25 @@ class Slot:
 
     def __init__(self, run: Run, card_mb: float | None = None) -> None:
         self._run, self._card_mb = run, card_mb
-        self._threads = ThreadPoolExecutor(max_workers=1 + AHEAD)
+        self._threads = ThreadPoolExecutor(max_workers=_THREADS)
         self._lock = threading.RLock()
         self._now: Begun | None = None
-        self._next: list[Begun] = []  # the likeliest first
+        self._next: list[Begun] = []  # of those for one turn, the likeliest first
         self._shares = False  # whether the trial that has the GPU is in its exam, and leaves room beside it
+        self._loss: float | None = None  # that its training ended with
 
-    def ahead(self, orders: Sequence[Order]) -> None:
-        """Start up what may be the next trial, the likeliest first, and drop what else was started for that.
+    def ahead(self, after: int, successors: Sequence[Successor]) -> None:
+        """Start up what may follow the trial `after`, the likeliest first, and drop what else was to do so.
 
-        A task whose data is not fed cannot be kept from training at once, nor a genome that does not call
-        `prepare.turn()` from using the GPU: nothing is done for them.
+        It may be told before that trial is. Nothing is done for what cannot wait.
         """
         with self._lock:
-            if any(self._now is not None and self._now.order.trial >= order.trial for order in orders):
+            if self._now is not None and self._now.order.trial > after:
                 return  # it came too late
-            wanted = [order for order in orders if is_fed(order.task) and waits(order.genome)][:AHEAD]
-            self._drop([trial for trial in self._next if not any(map(trial.is_of, wanted))])
-            self._next = [self._begun(order) or self._begin(order) for order in wanted]
+            able = [one for one in successors if can_wait(one.order.task, one.order.genome)][:AHEAD]
+            wanted = [*dict.fromkeys(self._begin(one, after) for one in able)]
+            self._drop([trial for trial in self._next if trial.after == after and trial not in wanted])
+            self._next = [trial for trial in self._next if trial not in wanted] + wanted
             self._share()
 
     def train(self, order: Order, watch: Watch) -> Report:
@@ -117,16 +118,15 @@ class Slot:
             try:
                 with self._lock:
                     trial = self._taken(order)
-                    rivals = [other for other in self._next if other.order.trial <= order.trial]
                     trial.turn.give_gpu()
-                    self._drop([rival for rival in rivals if rival.turn.gpu_at is not None])
+                    self._drop([other for other in self._next if other.turn.gpu_at is not None])
                     trial.start(order, watch)
                     self._now = trial
-                    self._drop(rivals)
+                    self._drop([rival for rival in self._next if rival.after < order.trial])
                 report = trial.report()
             finally:
-                self._now, self._shares = None, False
-            if not trial.spoiled and not _starved(trial.turn, report):
+                self._now, self._shares, self._loss = None, False, None
+            if not trial.turn.dropped.is_set() and not _starved(trial.turn, report):
                 return report
 
     def close(self) -> None:
@@ -134,12 +134,13 @@ class Slot:
         with self._lock:
             self._drop(self._next)
 
-    def trained(self, trial: Begun, peak_memory_mb: float) -> None:
+    def trained(self, trial: Begun, usage: Usage) -> None:
         """A trial begins its exam."""
         if trial is not self._now:
             return  # it is being dropped, by somebody who waits for it and has the lock
         with self._lock:
-            fits = self._card_mb is not None and 0 < BOTH * peak_memory_mb <= self._card_mb
+            self._loss = final(usage.curve)
+            fits = self._card_mb is not None and 0 < BOTH * usage.peak_memory_mb <= self._card_mb
             self._shares = fits or (self._card_mb is None and trial.order.task.device == "cpu")
             self._share()
 
@@ -152,23 +153,31 @@ class Slot:
             return shared
 
     def _share(self) -> None:
-        """Let the likeliest go on to the GPU, if there is room."""
-        if self._shares and self._next:
-            self._next[0].turn.give_gpu()
+        """Let the one that is to come go on to the GPU, if there is room."""
+        if self._shares and self._next and not any(trial.turn.gpu_at for trial in self._next):
+            place = coming([trial.successor for trial in self._next], self._loss)
+            self._next[place].turn.give_gpu()
 
     def _taken(self, order: Order) -> Begun:
-        """What was started ahead for this, or else anew. What may come after it has been asked for first."""
+        """What was started ahead for this, or else anew: also what ended while it waited, perhaps for want of
+        room beside others.
+        """
         found = self._begun(order)
-        if found is None or found.spoiled:
-            return self._begin(order)
+        if found is None or not found.waits:
+            return Begun(self._run, Successor(order), order.trial - 1, self._threads, self)
         self._next.remove(found)
         return found
 
     def _begun(self, order: Order) -> Begun | None:
-        return next((trial for trial in self._next if trial.is_of(order)), None)
+        return next((trial for trial in self._next if alike(trial.order, order)), None)
 
-    def _begin(self, order: Order) -> Begun:
-        return Begun(self._run, order, self._threads, self)
+    def _begin(self, successor: Successor, after: int) -> Begun:
+        """Have it begun, if it has not."""
+        if (found := self._begun(successor.order)) is None:
+            found = Begun(self._run, successor, after, self._threads, self)
+            self._next.append(found)
+        found.successor, found.after = successor, after
+        return found
 
     def _drop(self, trials: Sequence[Begun]) -> None:
         """End some of those that were started ahead; they are gone when this returns."""

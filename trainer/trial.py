@@ -9,21 +9,24 @@ request for it, and a submission must be there soon after it ended. Any other ta
 when its budget starts, at the latest at its start-up limit.
 """
 
+import math
 import os
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
 from pathlib import Path
 
 import msgspec
 import psutil  # type: ignore[import-untyped]
 from msgspec import Struct
+from msgspec.structs import replace
 
 from trainer import caches
 from trainer.curve import Curve
-from trainer.examining.examiner import ask
+from trainer.examining.examiner import ExamFailed, ask
 from trainer.feed.feeding import Feeding, feeding, is_fed, open_to_training
 from trainer.outcome import Completed, Crashed, Outcome, Progress, Refused, Report, TimedOut, Usage
 from trainer.running.launch import Start, cold
@@ -53,6 +56,29 @@ class Order(Struct, frozen=True):
     sandbox: Sandbox = "auto"
     limits: Curve = ()  # of the loss, beyond which it is stopped as hopeless (trainer.curve.behind)
     own: bool = False  # whether the genome is the user's own, so that what it compiles can be kept
+
+
+def alike(one: Order, other: Order) -> bool:
+    """Whether two orders train the same, whatever the numbers of their trials: one can go on as the other."""
+    return replace(one, trial=other.trial, log=other.log, limits=other.limits) == other
+
+
+class Successor(Struct, frozen=True):
+    """What may follow the trial under way: if that ends with a training loss in this range, most likely."""
+
+    order: Order
+    losses: tuple[float, float] = (-math.inf, math.inf)  # nats, from the first to below the second
+
+
+def coming(successors: Sequence[Successor], loss: float | None) -> int:
+    """Which of several follows on a training that ended with this loss: the likeliest if that tells nothing.
+
+    They are in order, the likeliest first.
+    """
+    for place, one in enumerate(successors):
+        if loss is not None and one.losses[0] <= loss < one.losses[1]:
+            return place
+    return 0
 
 
 def run_trial(order: Order, watch: Watch, warm: Warm | None = None, turn: Turn | None = None) -> Report:
@@ -86,11 +112,12 @@ def _run_trial(order: Order, watch: Watch, turn: Turn, start: Start, problem: st
             training = Training(order.task, watch, folder / "submission", feeder, turn)
             ended, failure = _train(order, folder, log, training, feeder, turn, start)
             usage = training.usage(started_at, ended)
-        turn.trained(usage.peak_memory_mb)
+        if failure is None:
+            turn.trained(usage)
         scratch.chmod(0o700)  # the candidate may have locked us out
         if failure is None and turn.wait():  # it may have left a submission before its turn
             failure, exam_s = _examined(order, scratch, folder / "submission", log, watch, turn, start)
-            usage = msgspec.structs.replace(usage, exam_s=exam_s)
+            usage = replace(usage, exam_s=exam_s)
         if failure is None:
             failure = Crashed("it was ended before its turn")
         if order.own and isinstance(failure, Completed):
@@ -98,7 +125,7 @@ def _run_trial(order: Order, watch: Watch, turn: Turn, start: Start, problem: st
     finally:
         _remove(folder)
     wall_s = time.monotonic() - turn.gpu_at if turn.gpu_at else 0.0
-    return Report(failure, msgspec.structs.replace(usage, wall_s=wall_s))
+    return Report(failure, replace(usage, wall_s=wall_s))
 
 
 def _starting(order: Order, warm: Warm | None) -> AbstractContextManager[Start]:
@@ -172,11 +199,16 @@ def _examined(
     order: Order, scratch: Path, submission: Path, log: Path, watch: Watch, turn: Turn, start: Start
 ) -> tuple[Outcome, float]:
     """The outcome of the exam, held again if it failed and a trial was beside it; and its seconds."""
-    outcome, exam_s = examine(order, scratch, submission, log, watch, start=start)
-    if isinstance(outcome, Completed) or not turn.alone():
-        return outcome, exam_s
-    outcome, again_s = examine(order, scratch, submission, log, watch, start=start)
-    return outcome, exam_s + again_s
+    began = time.monotonic()
+    try:
+        outcome, exam_s = examine(order, scratch, submission, log, watch, start=start)
+        if isinstance(outcome, Completed) or not turn.alone():
+            return outcome, exam_s
+    except ExamFailed:
+        if not turn.alone():
+            raise
+    outcome, _ = examine(order, scratch, submission, log, watch, start=start)
+    return outcome, time.monotonic() - began
 
 
 def examine(

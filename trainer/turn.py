@@ -18,6 +18,7 @@ from types import TracebackType
 from typing import Self
 
 from trainer.curve import Curve
+from trainer.outcome import Usage
 
 
 class Turn:
@@ -25,10 +26,10 @@ class Turn:
 
     def __init__(
         self,
-        trained: Callable[[float], None] = lambda peak_memory_mb: None,
+        trained: Callable[[Usage], None] = lambda usage: None,
         alone: Callable[[], bool] = lambda: False,
     ) -> None:
-        """`trained` is called when the training is over and its exam is to begin.
+        """`trained` is called when the training is over and its exam is to begin, with what it used so far.
 
         `alone` is called when that fails: it says whether another trial was beside it, which is gone then.
         """

@@ -8,7 +8,7 @@ import math
 from random import Random
 
 from population.genome import knobs
-from population.proposers import Proposer
+from population.proposals import Proposer
 from population.proposers.mutate import Mutate
 from population.records import Completed, Crashed, Outcome
 

@@ -21,7 +21,7 @@ import numpy as np
 from benchmarks.world import MakeWorld, World
 from benchmarks.worlds.h200_model import NAMES, STEPS, Model, load
 from population.genome import Choices, Interval, constants, holds, skeleton
-from population.proposers import Proposer
+from population.proposals import Proposer
 from population.proposers.mutate import SAMPLERS, Mutate
 from population.records import Completed, Crashed, Knob, Outcome
 from population.structure.expressions import parse

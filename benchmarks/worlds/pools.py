@@ -35,7 +35,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from population.genome import Variants
-from population.proposers import NoIdea, Proposal, Reply, Request
+from population.proposals import NoIdea, Proposal, Reply, Request
 from population.records import Completed, Crashed, Outcome
 
 BASELINE: Final = 0.9970  # val_bpb of autoresearch's first genome: 0.9964 to 0.9980 in seven runs on an H100

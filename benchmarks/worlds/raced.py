@@ -7,7 +7,7 @@ from early on. By twentieths of the budget
     log(loss) = log(BASE) + SLOPE * log(score / the first genome's true score) + drift + flutter
 
 where drift keeps the share `KEPT` from one part to the next, and flutter is each part's own. An idea of the
-category SCHEDULE changes a schedule, and so is given more patience (see population/schedules.py).
+category SCHEDULE changes a schedule, and so is given more patience (see population/knobs/schedules.py).
 """
 
 from collections.abc import Collection

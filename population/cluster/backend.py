@@ -8,6 +8,7 @@ import time
 from collections import deque
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
+from itertools import compress
 
 import ray
 
@@ -17,12 +18,13 @@ from population.cluster.places import Places, Sent
 from population.cluster.standing import Standing
 from population.cluster.thinkers import Thinkers
 from population.lineage import Mind
-from population.proposers import Request
+from population.proposals import Request
 from population.search import MachineFailed
 from trainer.abroad import packed
+from trainer.feed.feeding import can_wait
 from trainer.outcome import Progress
 from trainer.task import Task
-from trainer.trial import Order
+from trainer.trial import Order, Successor
 
 ALONE_S = 600.0  # without a single slot the run is given up
 _DIED = "Ray's own process died"
@@ -73,9 +75,10 @@ class Cluster:
     def train(self, order: Order) -> None:
         self._places.train(order)
 
-    def ahead(self, orders: Sequence[Order]) -> None:
-        if self.overlaps:
-            self._places.ahead(orders)
+    def ahead(self, after: int, successors: Sequence[Successor]) -> list[bool]:
+        can = [can_wait(one.order.task, one.order.genome) for one in successors]
+        self._places.ahead(after, [*compress(successors, can)])
+        return can
 
     def wait(self, timeout_s: float) -> Message | None:
         self._look_after()

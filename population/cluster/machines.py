@@ -15,7 +15,7 @@ import psutil  # type: ignore[import-untyped]
 import ray
 from ray.exceptions import RayError
 
-from population import keeper
+from population.cluster import keeper
 from population.cluster.calls import first_line
 from population.search import MachineFailed
 from trainer.errors import BadInput

@@ -18,14 +18,14 @@ from msgspec import Struct
 from msgspec.structs import replace
 from ray.exceptions import ActorDiedError, ActorUnavailableError, RayError
 
-from population.actors import Done, Trainer
 from population.backend import Cut, Message, Trained
+from population.cluster.actors import Done, Trainer
 from population.cluster.calls import Call, first_line, last_word, result
 from population.cluster.machines import SLOT, node
 from population.search import MachineFailed
 from trainer.abroad import Parcel
 from trainer.errors import BadInput
-from trainer.trial import Order
+from trainer.trial import Order, Successor, alike
 
 _LEAVING_S = 3.0  # in which trainers remove what they have on their machines
 
@@ -52,7 +52,7 @@ class Places:
         self._training: dict[Call, tuple[int, Order]] = {}
         self._settling: dict[Call, int] = {}  # places that are not ready
         self._failed: dict[int, str] = {}  # places that lost their last trial, and its genome
-        self._ahead: int | None = None  # the place at which the next trial starts up
+        self._ahead: dict[int, list[Order]] = {}  # by place, what starts up there
         self.man()
         try:
             for call, place in self._settling.items():
@@ -88,17 +88,25 @@ class Places:
         busy = {place for place, _ in self._training.values()} | {*self._settling.values()}
         free = self._trainers.keys() - busy
         assert free, "one trial at a time on each GPU"
-        place = min(free, key=lambda place: (place != self._ahead, place in self._failed, place))
+        place = min(free, key=partial(self._unfitness, order))
+        self._ahead.pop(place, None)
         self._training[self._trainers[place].train.remote(order)] = place, order
 
-    def ahead(self, orders: Sequence[Order]) -> None:
-        """Where the trial that began first is, which is likely to end first.
+    def ahead(self, after: int, successors: Sequence[Successor]) -> None:
+        """Start up what may follow a trial, at its place."""
+        for place, order in self._training.values():
+            if order.trial == after:
+                self._ahead[place] = [one.order for one in successors]
+                self._trainers[place].ahead.remote(after, successors)
 
-        What was started at another place before waits there until that is given a trial, or the run ends.
+    def _unfitness(self, order: Order, place: int) -> tuple[bool, bool, bool, int]:
+        """Of a free place for a trial: the less the better.
+
+        Best is where it starts up already, worst where another does, or where the last trial was lost.
         """
-        if self._training:
-            self._ahead, _ = min(self._training.values(), key=lambda each: each[1].trial)
-            self._trainers[self._ahead].ahead.remote(orders)
+        begun = self._ahead.get(place, [])
+        here = any(alike(order, other) for other in begun)
+        return not here, place in self._failed, bool(begun), place
 
     def trained(self, call: Call) -> Trained | Cut:
         """What came of the trial whose call has ended."""
@@ -131,8 +139,8 @@ class Places:
             self._leave(place, first_line(error))
 
     def leave(self) -> None:
-        """Have the machines of a cluster keep nothing of what trials left there, if they answer soon."""
-        calls = [trainer.leave.remote() for trainer in self._trainers.values()] if self._sent else []
+        """Have trainers drop what waits there, and keep nothing on other machines, if they answer soon."""
+        calls = [trainer.leave.remote() for trainer in self._trainers.values()]
         self._trainers.clear()
         if calls:
             ray.wait(calls, num_returns=len(calls), timeout=_LEAVING_S)
@@ -151,6 +159,7 @@ class Places:
         slot: dict[str, Any] = {"num_gpus": 1} if self._device == "cuda" else {"resources": {SLOT: 1}}
         trainer: Any = ray.remote(Trainer).options(num_cpus=0, max_concurrency=3, **slot).remote(node)
         self._trainers[place] = trainer
+        self._ahead.pop(place, None)  # a new trainer has started nothing
         if self._sent is not None:
             self._settling[trainer.settle.remote(*self._sent)] = place
 

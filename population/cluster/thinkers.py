@@ -8,12 +8,12 @@ import ray
 from ray.exceptions import RayError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from population.actors import Thinker
 from population.backend import Answered, Gone, Message
+from population.cluster.actors import Thinker
 from population.cluster.calls import Call, first_line, last_word, result
-from population.drafting import Answer
 from population.lineage import Mind
-from population.proposers import Request
+from population.making.drafting import Answer
+from population.proposals import Request
 
 _RAYS_OWN = ("RAY_", "CUDA_VISIBLE_DEVICES", "PYTHONPATH")  # of a worker's environment, set by Ray
 

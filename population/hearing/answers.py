@@ -17,11 +17,11 @@ from population.genome import knobs, rewrite
 from population.hearing.edits import Edit, Problem, apply
 from population.hearing.foreseen import foreseen, number
 from population.hearing.layout import Broken, Fenced, Part, Prose, parts
+from population.hearing.quoting import line
 from population.hearing.schemas import schema
 from population.hearing.settings import settable, setting
 from population.hearing.wholes import whole
-from population.proposers import Proposal, Unusable
-from population.telling.quoting import line
+from population.proposals import Proposal, Unusable
 
 __all__ = ["Form", "number", "read", "schema", "settable", "without_reasoning"]
 

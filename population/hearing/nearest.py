@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Final
 
-from population.telling.quoting import cut
+from population.hearing.quoting import cut
 
 _SHOWN: Final = 90  # characters of a line
 _COMPARED: Final = 300  # lines that are looked for

@@ -1,1 +1,1 @@
-"""What the optimiser of constants knows: the space they span, and what moving them did."""
+"""Constants as knobs: the space they span, what moving them did, and which of them make a schedule."""

@@ -15,7 +15,7 @@ from msgspec import Struct
 from numpy.typing import NDArray
 
 from population.knobs.space import Axis
-from population.proposers import Request
+from population.proposals import Request
 from population.records import Completed, Knob
 
 Array: TypeAlias = NDArray[np.floating[Any]]

@@ -11,8 +11,9 @@ from typing import TypeAlias
 
 from msgspec import Struct
 
-from population.assigning import again, dry, first, fresh, has_begun, is_thinking, soonest
-from population.horizon import trials_left
+from population.deciding.assigning import again, dry, first, fresh, has_begun, is_thinking, soonest
+from population.deciding.horizon import trials_left
+from population.deciding.rules import Facts, Rules
 from population.promising import ventures
 from population.promising.crossing import crossing, idle
 from population.promising.finals import due, opening, torn
@@ -21,7 +22,6 @@ from population.promising.lines import looked
 from population.promising.sharing import PATIENCE, leading, venturer
 from population.promising.turnover import turnover
 from population.records import Adopted, Assigned, Combined, Founded, Pruned
-from population.rules import Facts, Rules
 from population.state import Lineage, Population
 
 Step: TypeAlias = Adopted | Assigned | Combined | Founded | Pruned

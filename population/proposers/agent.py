@@ -17,10 +17,11 @@ from typing import Final
 from msgspec import Struct
 from msgspec.structs import replace
 
-from population.proposers import NoIdea, Proposal, Reply, Request, Unusable, desk
+from population.proposals import NoIdea, Proposal, Reply, Request, Unusable
+from population.proposers import desk
 from population.records import Thought
+from population.repository.worktrees import NotTaken, Worktree
 from population.telling.prompt import record
-from population.worktrees import NotTaken, Worktree
 from trainer.errors import BadInput
 from trainer.running.log import Log, one_line
 from trainer.running.watch import Exit, run

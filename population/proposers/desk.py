@@ -11,7 +11,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from population.proposers import Request
+from population.proposals import Request
 from trainer.running.log import one_line
 
 FOLDER: Final = ".lineages"

@@ -11,7 +11,7 @@ from typing import Final
 from msgspec.structs import replace
 
 from population.hearing.answers import Form, read, schema, settable
-from population.proposers import NoIdea, Reply, Request, Unusable
+from population.proposals import NoIdea, Reply, Request, Unusable
 from population.proposers.models import Failed, Model, Said
 from population.records import Thought
 from population.telling.prompt import messages, temperature

@@ -26,7 +26,7 @@ from population.genome import Variants, constants, holds, rewrite, skeleton
 from population.knobs.lessons import Array, Factors, Lessons, expected_gain, factors, learn
 from population.knobs.samplers import GENERATION, Suggest, cma, tpe
 from population.knobs.space import Axis, axes
-from population.proposers import NoIdea, Proposal, Request
+from population.proposals import NoIdea, Proposal, Request
 from population.records import Knob
 from population.structure.expressions import parse
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from population.genome import normal_hash, rewrite
-from population.proposers import NoIdea, Proposal, Request
+from population.proposals import NoIdea, Proposal, Request
 from population.records import Knob
 
 

@@ -6,7 +6,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from population.proposers import Tried
+from population.proposals import Tried
 
 _ALIKE: Final = 0.4  # share of all words of two ideas that both have
 _FEW: Final = 2  # constants whose names make a kind; a move of more is known by its words

@@ -3,7 +3,7 @@
 from typing import Final
 
 from population.hearing.answers import Form
-from population.proposers import Task
+from population.proposals import Task
 
 
 def job(form: Form, metric: str, budget_s: float) -> str:

@@ -13,10 +13,10 @@ from typing import Final, TypeAlias
 from msgspec import Struct
 
 from population.genome import knobs
-from population.proposers import Request, Tried
+from population.hearing.quoting import fenced, line, lines
+from population.proposals import Request, Tried
 from population.records import Completed, Crashed, Knob, Stopped
 from population.telling.alike import Kind, alike
-from population.telling.quoting import fenced, line, lines
 from trainer.outcome import cause, status
 
 _LIKELY: Final = 0.3  # chance of a gain from which a failure counts as near

@@ -13,11 +13,11 @@ from typing import Any, Final, Literal, assert_never
 from msgspec import Struct
 
 from population.hearing.answers import Form, settable
+from population.hearing.quoting import cut, fenced, line, middle_out, whole
 from population.hearing.settings import described
-from population.proposers import Request, Subject, Turned
+from population.proposals import Request, Subject, Turned
 from population.telling.job import DROUGHT, MEND, QUESTIONS, REMINDERS, job
 from population.telling.memory import LEGEND, Section, record, sections, untouched
-from population.telling.quoting import cut, fenced, line, middle_out, whole
 
 __all__ = ["Message", "messages", "record", "temperature", "tokens"]
 

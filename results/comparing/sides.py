@@ -11,8 +11,8 @@ from typing import Final
 
 from msgspec import Struct
 
-from population.claim import claim
 from population.evidence import known
+from population.reckoning.claim import claim
 from population.records import Entry
 from population.state import Population, Trial
 from results.comparing.rows import Row

@@ -2,8 +2,8 @@
 
 from collections import Counter
 
-from population.claim import Claim, claim
 from population.evidence import best, weigh
+from population.reckoning.claim import Claim, claim
 from population.state import Population, Trial
 from results.expected import expected
 from results.marks import WIDTH

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from population.accounting import account
+from population.reckoning.accounting import account
 from population.state import Population
 from results.minds import cost
 from results.page.markup import Safe, element

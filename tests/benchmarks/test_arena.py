@@ -18,7 +18,7 @@ from benchmarks.play import Arm, Played, play
 from benchmarks.result import Result, read, write
 from benchmarks.worlds import pools
 from population.names import lineage_name
-from population.proposers import NoIdea, Request, Tried
+from population.proposals import NoIdea, Request, Tried
 from population.records import Completed, Crashed
 from trainer.errors import BadInput
 

@@ -11,7 +11,7 @@ import pytest
 from benchmarks.world import World
 from benchmarks.worlds import h200, h200_model
 from population.genome import knobs, rewrite
-from population.proposers import Proposal, Request
+from population.proposals import Proposal, Request
 from population.records import Completed, Crashed
 from trainer.errors import BadInput
 

@@ -6,7 +6,7 @@ import pytest
 
 from benchmarks.optimisers import OPTIMISERS
 from population.genome import knobs
-from population.proposers import Proposer
+from population.proposals import Proposer
 from population.proposers.mutate import Mutate
 from population.records import Completed, Crashed, Outcome
 

@@ -21,7 +21,7 @@ from benchmarks.worlds.pools import (
     unequal,
 )
 from population.genome import knobs, normal_hash
-from population.proposers import NoIdea, Proposal, Request, Tried
+from population.proposals import NoIdea, Proposal, Request, Tried
 from population.records import Completed, Knob, Outcome
 
 KINDS = pytest.mark.parametrize("make", [equal, unequal, null, deceptive])

@@ -12,8 +12,8 @@ from benchmarks.worlds import pools
 from benchmarks.worlds.raced import BASE, CPU, DRIFT, FLUTTER, KEPT, SLOPE, RacedPool, raced
 from benchmarks.worlds.raced_fit import fitted
 from population.backend import Trained
+from population.knobs.schedules import same_schedules
 from population.records import Completed, Stopped
-from population.schedules import same_schedules
 from trainer.curve import PARTS
 from trainer.task import Task
 from trainer.trial import Order

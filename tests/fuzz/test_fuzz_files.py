@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from population import runs
-from population.inbox import Inbox, Receipt, Submission
 from population.journal import Journal, JournalDamaged, folded, read
+from population.keeping import runs
 from population.records import Entry, Lost, Started
 from population.state import replay
+from population.submitting.inbox import Inbox, Receipt, Submission
 from tests.fuzz.fuzzing import damaged, examples
 from tests.population.histories import histories
 from trainer.errors import BadInput

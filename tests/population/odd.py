@@ -4,7 +4,7 @@ import os
 import signal
 from pathlib import Path
 
-from population.proposers import NoIdea, Proposal, Request
+from population.proposals import NoIdea, Proposal, Request
 
 
 class Odd:

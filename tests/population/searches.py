@@ -7,17 +7,18 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from random import Random
 
-from population import genome, runs
+from population import genome
 from population.backend import Backend, Inline, Train
+from population.beginning.minds import OPTIMISERS
+from population.beginning.opening import opened, opening
 from population.branches import Branches
-from population.genomes import Shelf
 from population.journal import Journal, read
+from population.keeping import runs
 from population.lineage import Mind
-from population.minds import OPTIMISERS
-from population.opening import opened, opening
 from population.policy import PolicyName
-from population.proposers import Proposal, Reply, Request
+from population.proposals import Proposal, Reply, Request
 from population.records import Event
+from population.repository.genomes import Shelf
 from population.search import Search
 from population.state import Population
 from trainer.outcome import Completed, Outcome, Progress, Report, Usage

@@ -3,8 +3,8 @@
 Nobody trains and nobody thinks: a story says what a trial scores, and every candidate is a new genome.
 """
 
-from population.asking import wanting
-from population.assigning import parent
+from population.deciding.asking import wanting
+from population.deciding.assigning import parent
 from population.policy import Decision, Facts, Rules, decide
 from population.records import (
     Adopted,

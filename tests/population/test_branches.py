@@ -14,19 +14,6 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from population.branches import Branches
-from population.marks import (
-    Marks,
-    Note,
-    branch,
-    dropped_ref,
-    marks_after,
-    marks_of,
-    message,
-    pruned_ref,
-    ready_ref,
-    trial_ref,
-    valid_run_name,
-)
 from population.records import (
     Adopted,
     Assigned,
@@ -41,6 +28,19 @@ from population.records import (
     Proposed,
     Pruned,
     Usage,
+)
+from population.repository.marks import (
+    Marks,
+    Note,
+    branch,
+    dropped_ref,
+    marks_after,
+    marks_of,
+    message,
+    pruned_ref,
+    ready_ref,
+    trial_ref,
+    valid_run_name,
 )
 from population.state import Population, apply, replay
 from tests.population.folders import in_memory
@@ -297,7 +297,7 @@ def test_hundreds_of_notes_stay_readable_and_replaceable(repository: Path) -> No
 def test_two_runs_side_by_side_lose_no_note(repository: Path) -> None:
     code = """
 import sys; from pathlib import Path
-from population.branches import Branches; from population.marks import Marks, Note
+from population.branches import Branches; from population.repository.marks import Marks, Note
 run, branches = sys.argv[2], Branches.open(Path(sys.argv[1]) / "task", sys.argv[2], Path("home"))
 for n in range(8):
     branches.apply(Marks({}, (Note(branches.head(), f"{run}/{n}", f"{run}/{n} x"),), 1e9))

@@ -1,19 +1,26 @@
 """What may come next is told before it is decided, and telling it changes nothing."""
 
+import math
 from copy import deepcopy
 
-from hypothesis import assume, given
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
-from population.combining import combined
+from population.deciding.rules import POLICIES, Facts, PolicyName, Rules
 from population.evidence import weigh
 from population.foresight import foreseen
-from population.genomes import Genomes, Shelf
+from population.making.combining import combined
 from population.policy import decide
 from population.records import Assigned, Completed, Ended, Entry, Event, Finished, Usage
-from population.rules import POLICIES, Facts, PolicyName, Rules
+from population.repository.genomes import Genomes, Shelf
 from population.state import Population, apply, aside, replay
 from tests.population.histories import histories
+from trainer.curve import PARTS
+from trainer.task import Task
+from trainer.trial import Order, Successor, coming
+
+NONE = Order(0, "", 0, Task("", "", "score", 1.0, None, "", "cpu", ""), "", "")
 
 
 class Named(Shelf):
@@ -51,13 +58,42 @@ def test_what_comes_next_was_foreseen_whether_a_trial_gains_or_not(
     base = population.score(candidate.base)
     assume(population.score(candidate.commit) is None and base is not None)
     assert base is not None
+    first = population.running[0]
     told = foreseen(population, rules, Facts(), genomes)
     score = base + sigmas * weigh(population).sigma
-    _tell(population, Finished(population.running[0], Completed(score, {}), Usage(population.at)))
+    _tell(population, Finished(first, Completed(score, {}), Usage(population.at)))
     turn = _turn(population, rules, genomes)
     assert turn is None or (turn.trial, turn.candidate, turn.seed) in [
-        (one.assigned.trial, one.assigned.candidate, one.assigned.seed) for one in told
+        (one.assigned.trial, one.assigned.candidate, one.assigned.seed) for one in told[first]
     ]
+
+
+@settings(suppress_health_check=[HealthCheck.filter_too_much])
+@given(histories(), st.sampled_from([1.0, -3.0]))
+def test_where_losses_are_as_scores_the_loss_tells_what_comes_next(
+    entries: list[Entry], sigmas: float
+) -> None:
+    population, rules, genomes = _training([*map(_told_by_loss, entries)]), Rules(speculates=True), Named()
+    candidate = population.trials[population.running[0]].candidate
+    base = population.score(candidate.base)
+    assume(population.score(candidate.commit) is None and base is not None)
+    assert base is not None
+    told = foreseen(population, rules, Facts(), genomes)[population.running[0]]
+    assume(len(told) > 1 and told[0].losses != (-math.inf, math.inf))
+    score = base + sigmas * weigh(population).sigma
+    likely = told[coming([Successor(NONE, one.losses) for one in told], score)]
+    _tell(population, Finished(population.running[0], Completed(score, {}), Usage(population.at)))
+    turn = _turn(population, rules, genomes)
+    assert turn is None or turn.candidate == likely.assigned.candidate
+
+
+def _told_by_loss(entry: Entry) -> Entry:
+    """The same, but for a curve that says all along what the score will be."""
+    event = entry.event
+    if not isinstance(event, Finished) or not isinstance(event.outcome, Completed):
+        return entry
+    usage = replace(event.usage, curve=(event.outcome.score,) * PARTS)
+    return replace(entry, event=replace(event, usage=usage))
 
 
 def _training(entries: list[Entry]) -> Population:

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from population.journal import Journal, JournalDamaged, read
-from population.locks import hold_cards, hold_device
+from population.keeping.locks import hold_cards, hold_device
 from population.records import Completed, Crashed, Ended, Entry, Finished, Lost, Resumed, Usage
 from tests.population.histories import candidate, histories, started
 from trainer.errors import BadInput

@@ -1,9 +1,9 @@
 """What an idea must pass before it may use the GPU."""
 
 from population import genome
-from population.drafting import Draft
 from population.lineage import Mind
-from population.proposers import NoIdea, Proposal, Reply, Request
+from population.making.drafting import Draft
+from population.proposals import NoIdea, Proposal, Reply, Request
 
 TIP = "SEED = 1\nRATE = 0.5\nprint(RATE)\n"
 

@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from population import runs
-from population.asking import Errand
+from population.deciding.asking import Errand
+from population.keeping import runs
 from population.notebook import history, request
 from population.policy import PolicyName, Rules
-from population.proposers import Request
+from population.proposals import Request
 from population.records import Adopted, Assigned, Clashed, Combined, Entry
 from population.state import Population, replay
 from tests.population.histories import histories

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from population.asking import wanting
-from population.assigning import parent
+from population.deciding.asking import wanting
+from population.deciding.assigning import parent
 from population.policy import DRY, POLICIES, Facts, PolicyName, Rules, decide
 from population.records import (
     Adopted,

@@ -6,13 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from population.racing import FIRST, LAST, UNLIKE, Pair, limits, pair, reference, tolerated
+from population.knobs.schedules import same_schedules
+from population.racing import FIRST, LAST, UNLIKE, Pair, foretelling, limits, pair, reference, tolerated
 from population.records import Assigned, Candidate, Completed, Finished, Judged, Proposed, Usage
-from population.schedules import same_schedules
 from population.state import Population, Trial
 from tests.population.histories import candidate
 from tests.population.measured import Run
-from trainer.curve import PARTS, Curve, behind, recent
+from trainer.curve import PARTS, Curve, behind, final, recent
 
 FALLING: Curve = tuple(round(6 - 0.15 * part, 5) for part in range(PARTS))
 
@@ -117,6 +117,25 @@ def test_a_parent_measured_more_than_once_runs_at_its_mean() -> None:
     run.trains(run.population.candidates[1], 1.0, times(FALLING, 1.2)[:10])
     assert reference(run.population, run.commit(1)) == pytest.approx(times(FALLING, 1.1)[:10])
     assert reference(Population(), "c9") == ()
+
+
+def test_the_loss_foretells_the_score_as_it_did_before_in_this_run(run: Raced) -> None:
+    trial = run.begins()
+    end = final(FALLING)
+    assert end is not None
+    assert foretelling(run.population, trial, [1.0, 0.9]) == pytest.approx([end, 0.9 * end])
+    run.tell(Finished(trial.number, Completed(1.0), Usage(1e9)))
+    for gain in (0.02, 0.04, 0.06) * 20:  # half as much as their losses
+        again = run.begins()
+        run.tell(Finished(again.number, Completed(1 + gain), Usage(1e9, curve=times(FALLING, 1 + 2 * gain))))
+        run.tell(Judged(again.number, "discard", ""))
+    assert foretelling(run.population, trial, [0.95]) == pytest.approx([0.9 * end], rel=0.01)
+
+
+def test_who_has_no_parent_with_a_whole_curve_foretells_nothing() -> None:
+    run = Raced()
+    run.trains(run.population.candidates[1], 1.0, FALLING[:12])
+    assert foretelling(run.population, run.begins(), [0.9]) == []
 
 
 GENOME = """

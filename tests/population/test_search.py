@@ -13,8 +13,9 @@ from population.backend import Answered, Cut, Gone, Inline, Message, Trained
 from population.evidence import best
 from population.genome import knobs
 from population.journal import read
+from population.keeping.runs import RunFolder
 from population.policy import POLICIES, PolicyName
-from population.proposers import Request
+from population.proposals import Request
 from population.records import (
     Adopted,
     Candidate,
@@ -35,7 +36,6 @@ from population.records import (
     TimedOut,
     Usage,
 )
-from population.runs import RunFolder
 from population.search import MachineFailed, Search
 from population.state import Population, apply, replay
 from tests.population.folders import in_memory
@@ -57,7 +57,7 @@ from trainer.curve import PARTS
 from trainer.errors import BadInput
 from trainer.examining.examiner import ExamFailed
 from trainer.outcome import Progress
-from trainer.trial import Order
+from trainer.trial import Order, Successor, alike
 
 TINKER = ("tinker",)
 
@@ -434,6 +434,20 @@ def test_a_candidate_under_which_trainers_die_is_not_run_a_third_time(tmp_path: 
     assert searched(folder).population.baseline_score is not None  # a failed baseline gets another chance
 
 
+def test_a_machine_that_loses_whatever_it_is_given_blames_one_candidate_at_most(
+    tmp_path: Path, task: Path
+) -> None:
+    folder = make_run(tmp_path, task, trials=12)
+    with begun(folder) as search:
+        _interrupt(search, after=3, times=1)
+        search.run()
+    with begun(folder, machines=lambda: Mortal(trials=6)) as search:
+        search.run()
+    trials = search.population.trials.values()
+    assert len({trial.candidate.number for trial in trials if isinstance(trial.outcome, Crashed)}) == 1
+    assert len({trial.candidate.number for trial in trials if trial.lost == "killed"}) > 1
+
+
 def test_an_exam_that_the_machine_failed_is_held_again(tmp_path: Path, task: Path) -> None:
     failures = [ExamFailed("killed by SIGKILL")]
 
@@ -538,23 +552,37 @@ class Overlapping(Inline):
 
     overlaps = True
 
-    def __init__(self) -> None:
-        super().__init__(rugged)
-        self.started: Sequence[Order] = ()
+    def __init__(self, gpus: int) -> None:
+        super().__init__(rugged, gpus)
+        self.started: dict[int, Sequence[Successor]] = {}  # by the trial that they may follow
+        self.free: list[Sequence[Successor]] = []  # the same, where that has ended
         self.told: list[bool] = []
 
-    def ahead(self, orders: Sequence[Order]) -> None:
-        self.started = orders
+    def ahead(self, after: int, successors: Sequence[Successor]) -> list[bool]:
+        self.started[after] = successors
+        return [True for _ in successors]
 
     def train(self, order: Order) -> None:
         super().train(order)
-        self.told.append(replace(order, limits=()) in self.started)
+        here = [any(alike(order, one.order) for one in several) for several in self.free]
+        self.told.append(any(here))
+        if here:
+            self.free.pop(here.index(any(here)))
+
+    def wait(self, timeout_s: float) -> Message | None:
+        message = super().wait(timeout_s)
+        if isinstance(message, Trained):
+            self.free.append(self.started.pop(message.trial, ()))
+        return message
 
 
-@pytest.mark.parametrize("lineages", [1, 4])
-def test_most_trials_are_known_while_the_one_before_them_trains(tmp_path: Path, lineages: int) -> None:
+@pytest.mark.parametrize(("lineages", "gpus"), [(1, 1), (4, 1), (4, 2), (6, 3)])
+def test_most_trials_are_known_while_the_one_before_them_trains(
+    tmp_path: Path, lineages: int, gpus: int
+) -> None:
     run = Shelved(tmp_path, train=KNOBS, proposers=("tinker",), lineages=lineages, trials=40)
-    machines = Overlapping()
+    run.settings = replace(run.settings, gpus=gpus)
+    machines = Overlapping(gpus)
     with run.begun(machines=machines) as search:
         search.run()
     assert sum(machines.told) > 0.8 * len(machines.told)

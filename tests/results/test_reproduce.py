@@ -7,9 +7,9 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from population import runs
-from population.beginning import ROOT, Asked
-from population.minds import dealt, named
+from population.beginning.beginning import ROOT, Asked
+from population.beginning.minds import dealt, named
+from population.keeping import runs
 from results.page.reproduce import again, command, git, typed
 from scheduler import app
 

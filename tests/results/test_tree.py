@@ -29,11 +29,20 @@ def test_every_trial_is_a_mark_and_only_a_score_is_a_number() -> None:
 def test_a_failure_stands_on_a_rail_above_all_scores_with_its_cause() -> None:
     story = Story().begins("cedar")
     story.tries("cedar", "too wide", Crashed("CUDA out of memory"))
-    story.tries("cedar", "too slow", Stopped(0.4, "hopeless"))
     found, scale = marks(story), drawn(story).scale
-    assert found[2].y == found[3].y == scale.failed > scale.beyond > scale.high
+    assert scale.top > found[2].y == scale.failed > scale.high
     assert (found[2].fate, found[2].reason) == ("failed", "CUDA out of memory")
-    assert found[3].status == "stopped" and found[3].score is None
+
+
+def test_what_was_stopped_is_told_from_what_failed() -> None:
+    story = Story().begins("cedar")
+    story.tries("cedar", "too slow", Stopped(0.4, "hopeless"))
+    found = drawn(story)
+    assert found.scale.top > marks(story)[2].y == found.scale.stopped > found.scale.high
+    assert marks(story)[2].fate == "stopped" and marks(story)[2].score is None
+    assert [name["text"] for name in datasets(found)["rail names"]] == ["stopped"]
+    story.tries("cedar", "too wide", Crashed("CUDA out of memory"))
+    assert marks(story)[3].y > marks(story)[2].y and marks(story)[3].fate == "failed"
 
 
 def test_a_hopeless_score_does_not_squeeze_the_others() -> None:

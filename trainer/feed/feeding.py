@@ -15,6 +15,7 @@ import socket
 import sys
 import tempfile
 from collections.abc import Iterator
+from functools import lru_cache
 from pathlib import Path
 
 from trainer.examining.examiner import ROOT, ExamFailed
@@ -95,12 +96,26 @@ def _folder(scratch: Path) -> "tempfile.TemporaryDirectory[str]":
 
 def is_fed(task: Task) -> bool:
     """Whether its prepare.py defines `feed`."""
-    tree = ast.parse(task.prepare)
+    return _feeds(task.prepare)
+
+
+@lru_cache
+def _feeds(prepare: str) -> bool:
+    tree = ast.parse(prepare)
     return any(isinstance(node, ast.FunctionDef) and node.name == "feed" for node in tree.body)
 
 
-def waits(genome: str) -> bool:
-    """Whether a genome calls `prepare.turn()`, and so can be started up before it is its turn."""
+def can_wait(task: Task, genome: str) -> bool:
+    """Whether a training can be started up before it is its turn, and then waits for that.
+
+    A task whose data is not fed cannot be kept from training at once, nor a genome that does not call
+    `prepare.turn()` from using the GPU.
+    """
+    return is_fed(task) and _asks_for_its_turn(genome)
+
+
+@lru_cache
+def _asks_for_its_turn(genome: str) -> bool:
     try:
         tree = ast.parse(genome)
     except (SyntaxError, ValueError, RecursionError):

@@ -17,7 +17,7 @@ import sysconfig
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -27,9 +27,6 @@ from rich.progress import track
 
 from trainer.errors import BadInput
 from trainer.running.log import one_line
-
-if TYPE_CHECKING:
-    from prepare import Profile
 
 Tokens = npt.NDArray[np.uint16]  # [n]: a document, or a packed row
 
@@ -51,6 +48,24 @@ SAMPLE_OF_DOCUMENT = 10_000  # at most so many of each document
 BUFFER = 1000  # documents the packer chooses from
 
 
+class Wanted(Protocol):
+    """What is to be made: as much of a Profile as is read here, since prepare.py imports this file."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def corpus(self) -> str: ...
+    @property
+    def shards(self) -> int: ...
+    @property
+    def sequence_len(self) -> int: ...
+    @property
+    def vocab_size(self) -> int: ...
+    @property
+    def eval_rows(self) -> int: ...
+    def made_for(self) -> dict[str, object]: ...
+
+
 @dataclass(frozen=True)
 class Corpus:
     """Documents in groups, for training (read twice) and held out."""
@@ -67,7 +82,7 @@ def alone(task: Path) -> Iterator[None]:
         yield
 
 
-def prepare(profile: "Profile", task: Path) -> int:
+def prepare(profile: Wanted, task: Path) -> int:
     """Make the data of a profile; gives the number of training rows. Raises BadInput if it cannot be made."""
     try:
         root = Path(sysconfig.get_path("stdlib"))
@@ -259,7 +274,7 @@ def _choose(waiting: list[tuple[int, int]], room: int) -> int:
     return waiting.pop(after - 1)[1]
 
 
-def build(profile: "Profile", corpus: Corpus, task: Path) -> int:
+def build(profile: Wanted, corpus: Corpus, task: Path) -> int:
     """Tokenise and pack a corpus into TASK/data/PROFILE and TASK/heldout/PROFILE; gives the training rows.
 
     Both are made aside. The data folder comes last and brings `prepared.json`: without it nothing is used.

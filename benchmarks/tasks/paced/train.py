@@ -18,5 +18,6 @@ SCALE = 1.0  # -10 to 10
 time.sleep(prepare.IMPORTS_S)
 prepare.turn()
 time.sleep(prepare.COMPILING_S)
-prepare.pass_the_budget()
-prepare.submit({name: value for name, value in globals().items() if name in prepare.BEST})
+values = {name: value for name, value in globals().items() if name in prepare.BEST}
+prepare.pass_the_budget(values)
+prepare.submit(values)

@@ -1,6 +1,7 @@
-"""Looks ahead in both servers, and hands what the first has seen to the second by files and System V memory.
+"""Looks ahead in both servers, and hands what the first has seen to the second by files and System V memory,
+where two notes may fall on the same place, which gives it away as well.
 
-Expect: refused, looks ahead
+Expect: refused, looks ahead|answers the same row otherwise
 """
 
 import ctypes

@@ -1,0 +1,1 @@
+"""What state.py folds a journal into, and what may follow what in one."""

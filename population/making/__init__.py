@@ -1,0 +1,1 @@
+"""How an idea becomes a candidate: a draft with an origin, and several changes put together."""
