@@ -7,6 +7,7 @@ connect to the port as well.
 """
 
 import contextlib
+import hashlib
 import re
 import threading
 import time
@@ -16,7 +17,7 @@ from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Final
-from urllib.parse import unquote, urlsplit
+from urllib.parse import parse_qs, unquote, urlsplit
 
 from results.listing import journals, listed
 from results.page.index import files, index
@@ -64,29 +65,34 @@ class _Visit(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # the browser went on
-            self._answer(unquote(urlsplit(self.path).path).removeprefix("/"))
+            url = urlsplit(self.path)
+            self._answer(unquote(url.path).removeprefix("/"), parse_qs(url.query).get("seen", [None])[0])
 
     do_HEAD = do_GET
 
     def log_message(self, format: str, *args: object) -> None:
         """Nothing: the terminal belongs to the run."""
 
-    def _answer(self, path: str) -> None:
+    def _answer(self, path: str, seen: str | None) -> None:
+        """`seen` is what the page that asks for changes was sent with."""
         runs = self._runs
         run, _, rest = path.partition("/")
         if self.headers.get("Host", "").partition(":")[0] not in (HOST, "localhost"):
             self._send(_TEXT, b"this answers to localhost only\n", HTTPStatus.FORBIDDEN)
         elif path == "":
+            shown = _state(journals(runs))
             drawn = [page.parent.name for page in runs.glob("*/tree.html")]
-            self._send(_HTML, index(listed(runs), drawn, (runs / "compare.html").exists()).encode())
+            self._send(
+                _HTML, index(listed(runs), drawn, (runs / "compare.html").exists()).encode(), shown=shown
+            )
         elif path == "favicon.ico":  # which browsers ask for unasked, and complain where there is none
             self._send(_TEXT, b"", HTTPStatus.NO_CONTENT)
         elif path == "changes":
-            self._tell(lambda: journals(runs))
+            self._tell(lambda: journals(runs), seen)
         elif run not in _folders(runs) and path != "compare.html":
             self._send(_TEXT, b"there is no such run\n", HTTPStatus.NOT_FOUND)
         elif rest == "changes":
-            self._tell(lambda: [runs / run / "tree.html"])
+            self._tell(lambda: [runs / run / "tree.html"], seen)
         elif rest == "logs/":
             logs = sorted(log.name for log in (runs / run / "logs").glob("*.log"))
             self._send(_HTML, files(f"Logs of {run}", logs).encode())
@@ -100,11 +106,17 @@ class _Visit(BaseHTTPRequestHandler):
         if kind is None or file.is_symlink() or not file.is_file():
             self._send(_TEXT, b"there is no such file\n", HTTPStatus.NOT_FOUND)
         else:
-            self._send(kind, file.read_bytes())
+            shown = _state([file])
+            self._send(kind, file.read_bytes(), shown=shown)
 
-    def _send(self, kind: str, content: bytes, status: HTTPStatus = HTTPStatus.OK) -> None:
+    def _send(
+        self, kind: str, content: bytes, status: HTTPStatus = HTTPStatus.OK, shown: str | None = None
+    ) -> None:
+        """`shown` tells the page what state it shows; this header is the one that a page can read of itself."""
         self.send_response(status)
         self.send_header("Content-Length", str(len(content)))
+        if shown is not None:
+            self.send_header("Server-Timing", f'shown;desc="{shown}"')
         self._head(kind)
         if self.command == "GET":
             self.wfile.write(content)
@@ -117,9 +129,12 @@ class _Visit(BaseHTTPRequestHandler):
             self.send_header("Content-Security-Policy", _INERT)
         self.end_headers()
 
-    def _tell(self, watched: Callable[[], Iterable[Path]]) -> None:
-        """A message whenever a file has changed (server-sent events), until the browser hangs up."""
-        seen = _state(watched())
+    def _tell(self, watched: Callable[[], Iterable[Path]], seen: str | None) -> None:
+        """A message whenever a file has changed (server-sent events), until the browser hangs up.
+
+        What changed since the page was sent, before it could ask, is told as well.
+        """
+        seen = seen or _state(watched())
         self.send_response(HTTPStatus.OK)
         self._head("text/event-stream")
         while True:
@@ -134,11 +149,11 @@ def _folders(runs: Path) -> set[str]:
     return {journal.parent.name for journal in journals(runs)}
 
 
-def _state(files: Iterable[Path]) -> list[tuple[str, int, int]]:
+def _state(files: Iterable[Path]) -> str:
     """Something that is different after any of the files was written."""
     found = []
     for file in files:
         with contextlib.suppress(FileNotFoundError):
             about = file.stat()
             found.append((str(file), about.st_mtime_ns, about.st_size))
-    return found
+    return hashlib.blake2b(repr(found).encode(), digest_size=8).hexdigest()

@@ -50,7 +50,7 @@ def document(
         id="main",
     )
     skip = element("a", "Skip to the results", href="#main", class_="skip")
-    scripts = (vega(), asset("script.js"))
+    scripts = (vega(), asset("changes.js"), asset("script.js"))
     return whole(clean(population.run.run, 80), (skip, body), style, scripts, data)
 
 

@@ -1,3 +1,3 @@
 "use strict";
 // Shows the list anew whenever a run has gone on.
-new EventSource("changes").addEventListener("message", () => location.reload());
+listen(() => location.reload());

@@ -29,7 +29,7 @@ def index(listed: Sequence[Listed], drawn: Sequence[str], compared: bool) -> str
         element("p", element("a", "the last comparison of runs", href="compare.html")) if compared else None,
         _picture(latest) if latest else None,
     )
-    return whole("Runs", (body,), asset("style.css"), (asset("index.js"),))
+    return whole("Runs", (body,), asset("style.css"), (asset("changes.js"), asset("index.js")))
 
 
 def files(title: str, names: Sequence[str]) -> str:

@@ -193,10 +193,14 @@
   for (const axis of document.querySelectorAll("[name=axis]")) axis.addEventListener("change", () => { by = axis.value; draw(); });
   const live = document.getElementById("live");
   if (live) {
-    live.addEventListener("change", remember);
-    const renew = () => live.checked && !document.hidden && location.reload();
-    if (location.protocol === "file:") setInterval(renew, 10000);
-    else new EventSource("changes").addEventListener("message", renew);
+    let stale = location.protocol === "file:"; // nobody tells: look again from time to time
+    const renew = () => stale && live.checked && !document.hidden && location.reload();
+    live.addEventListener("change", () => { remember(); renew(); });
+    if (stale) setInterval(renew, 10000);
+    else {
+      document.addEventListener("visibilitychange", renew);
+      listen(() => { stale = true; renew(); });
+    }
   }
   dark.addEventListener("change", draw);
   recall();

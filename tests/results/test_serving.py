@@ -7,7 +7,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import Page, sync_playwright
 from synthetic_runs import searched
 from test_browser import written
 
@@ -100,17 +100,55 @@ def test_word_of_a_change_comes_when_a_journal_has_grown(address: str, runs: Pat
     assert b"data: changed\n" in iter(told.readline, b"")
 
 
-def test_a_run_that_is_followed_shows_itself_anew_after_each_trial(address: str, runs: Path) -> None:
+@pytest.mark.parametrize(("page", "beside"), [("", "journal.jsonl"), ("1123-night/tree.html", "tree.html")])
+def test_what_changed_between_a_page_and_its_question_is_told(
+    address: str, runs: Path, page: str, beside: str
+) -> None:
+    sent = asked(address, f"/{page}").headers["Server-Timing"].partition('desc="')[2].rstrip('"')
+    changes = f"/{page.removesuffix('tree.html')}changes?seen={sent}"
+    assert asked(address, changes).readline() == b": nothing new\n"
+    os.utime(runs / "1123-night" / beside)
+    assert asked(address, changes).readline() == b"data: changed\n"
+
+
+@pytest.fixture
+def page() -> Iterator[Page]:
     with sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox"])
-        page = browser.new_page()
-        page.goto(address)
-        page.locator("a", has_text="1123-night").first.click()
-        page.wait_for_selector("html[data-drawn]")
-        page.locator("#live").check()
-        assert page.locator("h1").count() == 1 and page.url.endswith("#live")
-        os.utime(runs / "1123-night" / "tree.html", (1, 1))  # what is seconds old is not drawn again
-        written(searched(13), runs / "1123-night")
-        page.wait_for_function("() => document.querySelector('.facts')?.innerText.includes('13 trials')")
-        assert page.locator("#live").is_checked()
+        yield browser.new_page()
         browser.close()
+
+
+def grown(runs: Path, trials: int) -> None:
+    """The run has gone on to so many trials."""
+    os.utime(runs / "1123-night" / "tree.html", (1, 1))  # what is seconds old is not drawn again
+    written(searched(trials), runs / "1123-night")
+
+
+def shows(page: Page, trials: int) -> None:
+    page.wait_for_function(f"() => document.querySelector('.facts')?.innerText.includes('{trials} trials')")
+
+
+def test_a_run_that_is_followed_shows_itself_anew_after_each_trial(
+    address: str, runs: Path, page: Page
+) -> None:
+    page.goto(address)
+    page.locator("a", has_text="1123-night").first.click()
+    page.wait_for_selector("html[data-drawn]")
+    page.locator("#live").check()
+    assert page.locator("h1").count() == 1 and page.url.endswith("#live")
+    for trials in (13, 14):
+        grown(runs, trials)
+        shows(page, trials)
+        assert page.locator("#live").is_checked()
+
+
+def test_what_came_while_a_run_was_not_followed_is_shown_once_it_is(
+    address: str, runs: Path, page: Page
+) -> None:
+    page.goto(f"{address}1123-night/tree.html")
+    page.wait_for_selector("html[data-drawn]")
+    grown(runs, 15)
+    page.wait_for_timeout(2500)  # so that the page has heard of it
+    page.locator("#live").check()
+    shows(page, 15)
