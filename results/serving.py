@@ -112,7 +112,7 @@ class _Visit(BaseHTTPRequestHandler):
     def _send(
         self, kind: str, content: bytes, status: HTTPStatus = HTTPStatus.OK, shown: str | None = None
     ) -> None:
-        """`shown` tells the page what state it shows; this header is the one that a page can read of itself."""
+        """`shown` tells the page which state it shows, in a header that a page can read of itself."""
         self.send_response(status)
         self.send_header("Content-Length", str(len(content)))
         if shown is not None:
