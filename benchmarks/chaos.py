@@ -66,6 +66,7 @@ TRIALS = 100  # at a time; of many more a policy would spend its first hundred o
 RECOVERY_S = 90.0
 PATIENCE_S = 15.0  # for a victim to appear
 GONE_S = 20.0  # for the last process to end
+FOLLOWS_S = 20.0  # for git to show what the journal says
 ROUND = 20  # kills of one run
 RUN = "one"
 _US = ("-c", "user.name=a", "-c", "user.email=a@b")
@@ -255,8 +256,23 @@ def strike(scene: Scene, plan: Plan, hurried: bool, random: Random) -> Killed:
     took_s, came = recovered(scene, entries)
     wrong += [f"no trial ended within {RECOVERY_S:g} s"] if took_s is None else []
     wrong += unharmed.journal_kept(scene.journal, before)
-    wrong += unharmed.git_in_step(scene.task, RUN, scene.journal, settled=False) if not wrong else []
+    wrong += in_step(scene) if not wrong else []
     return Killed(plan, entries, took_s, tuple(came), tuple(wrong))
+
+
+def in_step(scene: Scene) -> list[str]:
+    """What is wrong with git while the run goes on, and stays so for some seconds.
+
+    Git follows the journal whenever the loop waits or a training begins, and a look may come in between.
+    """
+    wrong: list[str] = []
+
+    def is_in_step() -> bool:
+        wrong[:] = unharmed.git_in_step(scene.task, RUN, scene.journal, settled=False)
+        return not wrong
+
+    _wait(is_in_step, FOLLOWS_S)
+    return wrong
 
 
 def ended(scene: Scene) -> list[str]:
