@@ -19,7 +19,7 @@ from results.comparing.rows import Row
 from results.ideas import spent
 from results.words import advanced
 from results.writing import clean
-from trainer.outcome import Usage
+from trainer.outcome import Completed, Stopped, Usage
 
 WIDTH: Final = 1.96  # standard deviations to either side, that 95% of a normal distribution lie within
 AUTORESEARCH_S: Final = 300.0  # the budget of a trial whose results.tsv does not say
@@ -66,7 +66,8 @@ class Side(Struct, frozen=True):
     fresh: int  # trials that measured the best again after it was chosen
     trials: int
     kept: int  # changes that advanced
-    failed: int  # trials without a score
+    stopped: int  # trials that were hopeless
+    failed: int  # other trials without a score
     gpu_s: float  # start-up, training and exam of all trials
     cost_usd: float
     course: tuple[Point, ...]  # each better than the one before it
@@ -90,7 +91,8 @@ def side_of(population: Population, entries: Sequence[Entry]) -> Side:
         fresh=claimed.fresh if claimed else 0,
         trials=len(done),
         kept=len(advanced(population) - _first(population)),
-        failed=sum(trial.score is None for trial in done),
+        stopped=sum(isinstance(trial.outcome, Stopped) for trial in done),
+        failed=sum(not isinstance(trial.outcome, Completed | Stopped) for trial in done),
         gpu_s=sum(gpu_s(trial.usage) for trial in done),
         cost_usd=spent(population.lineages.values()).cost_usd,
         course=_course(population, done),
@@ -118,6 +120,7 @@ def side_of_rows(name: str, rows: tuple[Row, ...]) -> Side:
         fresh=0,
         trials=len(rows),
         kept=len(kept) - (bool(kept) and kept[0] is scored[0]),
+        stopped=0,
         failed=len(rows) - len(scored),
         gpu_s=AUTORESEARCH_S * len(scored),
         cost_usd=0.0,

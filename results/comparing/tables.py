@@ -58,14 +58,14 @@ def _came_to(sides: Sequence[Side]) -> Grid:
 
 
 def _took(sides: Sequence[Side]) -> Grid:
-    paid = any(side.cost_usd for side in sides)
-    heads = ("run", "policy", "lineages", "trials", "kept", "failed", "GPU time", *["cost"] * paid)
+    paid, raced = any(side.cost_usd for side in sides), any(side.stopped for side in sides)
+    heads = ("run", "policy", "lineages", "trials", "kept", *["stopped"] * raced, "failed", "GPU time")
     rows = []
     for side in sides:
-        counts = map(str, (side.lineages, side.trials, side.kept, side.failed))
+        counts = (side.lineages, side.trials, side.kept, *[side.stopped] * raced, side.failed)
         cost = [dollars(side.cost_usd)] * paid
-        rows.append((name(side), clean(side.policy, 14), *counts, duration(side.gpu_s), *cost))
-    return Grid(heads, tuple(rows), words=2)
+        rows.append((name(side), clean(side.policy, 14), *map(str, counts), duration(side.gpu_s), *cost))
+    return Grid((*heads, *["cost"] * paid), tuple(rows), words=2)
 
 
 def _by_trials(sides: Sequence[Side]) -> Grid | None:

@@ -12,7 +12,7 @@ from results.page.markup import Safe, element, joined
 from results.page.names import name
 from results.words import standing
 from results.writing import arrows, clean, count, figure, interval
-from trainer.outcome import cause
+from trainer.outcome import Completed, Stopped, cause
 
 _MISSES, _FAILURES, _CAUSE = 10, 12, 140  # how many are listed; characters of a cause
 _CHANCE: Final = 0.25  # least probability of being a gain that makes a near miss
@@ -64,7 +64,7 @@ def _item(population: Population, trial: Trial, facts: str, note: Safe | None = 
 
 def _failures(population: Population) -> Safe | None:
     """The latest, those of one cause together."""
-    failed = [t for t in population.trials.values() if t.outcome is not None and t.score is None]
+    failed = [t for t in population.trials.values() if not isinstance(t.outcome, Completed | Stopped | None)]
     if not failed:
         return None
     causes = Counter(_why(trial) for trial in failed)

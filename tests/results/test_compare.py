@@ -12,11 +12,12 @@ from playwright.sync_api import sync_playwright
 from rich.console import Console
 from synthetic_runs import Story, lost, searched
 
-from population.records import Crashed, Finished, Knob, Started
+from population.records import Crashed, Finished, Knob, Started, Stopped
 from results.compare import compare, comparison
 from results.comparing.code import changed_code
 from results.comparing.groves import groves
 from results.comparing.rows import read_rows
+from results.comparing.tables import grids
 from results.comparing.targets import at_hours, at_trial, reached, targets
 from results.comparing.told import told
 from trainer.errors import BadInput
@@ -214,6 +215,17 @@ def test_time_on_the_gpu_is_startup_training_and_exam_of_every_trial(tmp_path: P
     used = [entry.event.usage for entry in story.entries if isinstance(entry.event, Finished)]
     assert side.gpu_s == sum(one.startup_s + one.training_s + one.exam_s for one in used) == 3 * 11.5
     assert (side.trials, side.failed, side.kept) == (3, 1, 1)
+
+
+def test_a_trial_that_was_stopped_has_not_failed(tmp_path: Path) -> None:
+    raced = tuned("dawn", 0.06)
+    raced.tries("moss", "an idea", Stopped(0.4, "hopeless"))
+    raced.tries("moss", "another", Crashed("out of memory"))
+    side = comparison(saved(tmp_path, raced), nothing)[0].group.sides[0]
+    assert (side.trials, side.stopped, side.failed) == (4, 1, 1)
+    took = grids([side])[1]
+    row = dict(zip(took.heads, took.rows[0], strict=True))
+    assert (row["stopped"], row["failed"]) == ("1", "1")
 
 
 def test_code_that_two_bests_share_is_found_alike_and_the_same(tmp_path: Path) -> None:

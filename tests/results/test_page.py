@@ -165,6 +165,15 @@ def test_what_the_gpu_did_is_told_to_the_last_second() -> None:
     assert sum(float(part) for _, _, part in told) == pytest.approx(100, abs=0.3)
 
 
+def test_what_was_stopped_early_is_not_among_what_failed() -> None:
+    story = Story().begins("cedar")
+    story.tries("cedar", "too deep", Stopped(0.4, "hopeless"))
+    assert "<h3>Failed</h3>" not in page(story)
+    story.tries("cedar", "too wide", Crashed("out of memory"))
+    failed = page(story).partition("<h3>Failed</h3>")[2].partition("</section>")[0]
+    assert "too wide" in failed and "too deep" not in failed
+
+
 def test_only_a_step_that_is_a_gain_by_all_evidence_is_painted_as_one() -> None:
     story = Story().begins("cedar")
     story.tries("cedar", "a lucky idea", 2.70, keep=True)
