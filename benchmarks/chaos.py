@@ -265,13 +265,11 @@ def in_step(scene: Scene) -> list[str]:
 
     Git follows the journal whenever the loop waits or a training begins, and a look may come in between.
     """
-    wrong: list[str] = []
-
-    def is_in_step() -> bool:
-        wrong[:] = unharmed.git_in_step(scene.task, RUN, scene.journal, settled=False)
-        return not wrong
-
-    _wait(is_in_step, FOLLOWS_S)
+    until = time.monotonic() + FOLLOWS_S
+    while wrong := unharmed.git_in_step(scene.task, RUN, scene.journal, settled=False):
+        if time.monotonic() > until:
+            break
+        time.sleep(0.01)
     return wrong
 
 

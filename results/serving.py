@@ -82,9 +82,8 @@ class _Visit(BaseHTTPRequestHandler):
         elif path == "":
             shown = _state(journals(runs))
             drawn = [page.parent.name for page in runs.glob("*/tree.html")]
-            self._send(
-                _HTML, index(listed(runs), drawn, (runs / "compare.html").exists()).encode(), shown=shown
-            )
+            page = index(listed(runs), drawn, (runs / "compare.html").exists())
+            self._send(_HTML, page.encode(), shown=shown)
         elif path == "favicon.ico":  # which browsers ask for unasked, and complain where there is none
             self._send(_TEXT, b"", HTTPStatus.NO_CONTENT)
         elif path == "changes":

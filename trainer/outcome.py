@@ -65,6 +65,11 @@ def status(outcome: Outcome) -> str:
             assert_never(outcome)
 
 
+def failed(outcome: Outcome | None) -> bool:
+    """Whether a trial came to its end without a score, and not because it was hopeless."""
+    return isinstance(outcome, Crashed | TimedOut | Refused)
+
+
 def cause(outcome: Outcome) -> str | None:
     """Why there is no score, as untrusted text to stand beside the status; None if there is one."""
     match outcome:

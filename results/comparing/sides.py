@@ -19,7 +19,7 @@ from results.comparing.rows import Row
 from results.ideas import spent
 from results.words import advanced
 from results.writing import clean
-from trainer.outcome import Completed, Stopped, Usage
+from trainer.outcome import Stopped, Usage, failed
 
 WIDTH: Final = 1.96  # standard deviations to either side, that 95% of a normal distribution lie within
 AUTORESEARCH_S: Final = 300.0  # the budget of a trial whose results.tsv does not say
@@ -92,7 +92,7 @@ def side_of(population: Population, entries: Sequence[Entry]) -> Side:
         trials=len(done),
         kept=len(advanced(population) - _first(population)),
         stopped=sum(isinstance(trial.outcome, Stopped) for trial in done),
-        failed=sum(not isinstance(trial.outcome, Completed | Stopped) for trial in done),
+        failed=sum(failed(trial.outcome) for trial in done),
         gpu_s=sum(gpu_s(trial.usage) for trial in done),
         cost_usd=spent(population.lineages.values()).cost_usd,
         course=_course(population, done),

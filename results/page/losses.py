@@ -12,7 +12,7 @@ from results.page.markup import Safe, element, joined
 from results.page.names import name
 from results.words import standing
 from results.writing import arrows, clean, count, figure, interval
-from trainer.outcome import Completed, Stopped, cause
+from trainer.outcome import cause, failed
 
 _MISSES, _FAILURES, _CAUSE = 10, 12, 140  # how many are listed; characters of a cause
 _CHANCE: Final = 0.25  # least probability of being a gain that makes a near miss
@@ -64,11 +64,11 @@ def _item(population: Population, trial: Trial, facts: str, note: Safe | None = 
 
 def _failures(population: Population) -> Safe | None:
     """The latest, those of one cause together."""
-    failed = [t for t in population.trials.values() if not isinstance(t.outcome, Completed | Stopped | None)]
-    if not failed:
+    trials = [trial for trial in population.trials.values() if failed(trial.outcome)]
+    if not trials:
         return None
-    causes = Counter(_why(trial) for trial in failed)
-    latest = {_why(trial): trial for trial in failed}
+    causes = Counter(_why(trial) for trial in trials)
+    latest = {_why(trial): trial for trial in trials}
     shown = sorted(causes, key=lambda why: -latest[why].number)[:_FAILURES]
     items = [_failure(population, latest[why], why, causes[why]) for why in shown]
     more = len(causes) - len(shown)

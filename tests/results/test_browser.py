@@ -6,7 +6,7 @@ from time import monotonic
 
 import msgspec
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
 from synthetic_runs import Story, searched
 
 from population.records import Crashed
@@ -25,14 +25,6 @@ def written(story: Story, folder: Path) -> Path:
     (folder / "journal.jsonl").write_bytes(b"".join(lines))
     write_tree(folder, story.population, genome_of)
     return folder / "tree.html"
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    with sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox"])
-        yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import Browser
 from rich.console import Console
 from synthetic_runs import Story, lost, searched
 
@@ -393,16 +393,16 @@ def test_hostile_text_is_harmless_in_a_terminal_and_on_the_page(tmp_path: Path) 
     assert "<" not in data[len('id="data">') : data.index("</script>")]
 
 
-def test_the_page_draws_all_its_charts_in_a_browser_without_complaint_or_network(tmp_path: Path) -> None:
+def test_the_page_draws_all_its_charts_in_a_browser_without_complaint_or_network(
+    tmp_path: Path, chromium: Browser
+) -> None:
     stories = [searched(60, seed=1), tuned("dusk", 0.05), tuned("far", 0.05, profile="cpu")]
     slow = [plain(tmp_path, PLAIN.replace("2.73", "3.1"), name) for name in ("slow", "slower")]
     compared([*saved(tmp_path, *stories), *hostile(tmp_path), *slow], tmp_path)
     page_url = (tmp_path / "compare.html").as_uri()
     heard: list[str] = []
     asked: list[str] = []
-    with sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox"])
-        page = browser.new_page(viewport={"width": 390, "height": 800}, color_scheme="dark")
+    with chromium.new_page(viewport={"width": 390, "height": 800}, color_scheme="dark") as page:
         page.on("console", lambda message: heard.append(message.text))
         page.on("pageerror", lambda error: heard.append(str(error)))
         page.on("dialog", lambda dialog: heard.append(dialog.message))
@@ -412,6 +412,5 @@ def test_the_page_draws_all_its_charts_in_a_browser_without_complaint_or_network
         charts = page.locator(".chart")
         assert charts.count() == page.locator(".chart svg").count() > 6
         assert page.evaluate("document.documentElement.scrollWidth") <= 390
-        browser.close()
     assert heard == [], "\n".join(heard)
     assert asked == [page_url]
