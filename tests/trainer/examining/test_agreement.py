@@ -56,7 +56,8 @@ def test_no_server_sees_a_row_or_its_beginning_twice() -> None:
     one, two = torch.cat(first.tokens), torch.cat(second.tokens)
     assert sorted(one.tolist()) == sorted(ROWS[:, :-1].tolist())
     assert [len(batch) for batch in second.tokens] == [BATCH] * PROBES
-    beginnings, ends = ({tuple(row) for row in part.tolist()} for part in (two[:, :3], two[:, -3:]))
+    # So many random tokens are never alike by chance, also where a cut falls among them.
+    beginnings, ends = ({tuple(row) for row in part.tolist()} for part in (two[:, :8], two[:, -8:]))
     assert len(beginnings) == len(two) and len(ends) == len(two)
 
 
