@@ -16,6 +16,8 @@ from collections.abc import Callable
 from pathlib import Path
 from random import Random
 
+from trainer.syntax import parse
+
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from population.merging import Merged, merge
@@ -28,7 +30,7 @@ def values(text: str) -> tuple[list[Span], list[Span]]:
     starts = [0]
     for line in text.split("\n"):
         starts.append(starts[-1] + len(line) + 1)
-    tree = ast.parse(text)
+    tree = parse(text)
     spans: tuple[list[Span], list[Span]] = ([], [])
     for node in ast.walk(tree):
         if isinstance(node, ast.Assign | ast.Return | ast.Expr) and (value := node.value) is not None:
@@ -72,7 +74,7 @@ def measure(base: str, choices: tuple[list[Span], ...], pairs: int, way: Callabl
             spent += time.perf_counter() - began
             clean += text is not None
             right += text == edited(base, ours | theirs)
-            assert text is None or ast.parse(text)
+            assert text is None or parse(text)
     return f"{clean / pairs:8.1%}{right / pairs:8.1%}{1e3 * spent / pairs:8.1f} ms"
 
 

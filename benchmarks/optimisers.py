@@ -21,7 +21,7 @@ from optuna.samplers import BaseSampler, CmaEsSampler, RandomSampler, TPESampler
 from benchmarks.world import World
 from population.genome import Choices, Constant, Interval, constants, holds, rewrite, skeleton
 from population.records import Completed, Knob
-from population.structure.expressions import parse
+from trainer.syntax import parse
 
 Start: TypeAlias = dict[str, int | float | str]  # optuna's parameters of the first genome
 MakeSampler: TypeAlias = Callable[[int, Start], BaseSampler]

@@ -26,8 +26,9 @@ from typing import Final, Literal, TypeAlias
 from msgspec import Struct
 
 from population.records import Knob
-from population.structure.expressions import Undefined, Unknown, Value, evaluate, literal, parse
+from population.structure.expressions import Undefined, Unknown, Value, evaluate, literal
 from population.structure.normal import Variants, docstring, names_seed, normal_hash, only_seed_changed
+from trainer.syntax import parse
 
 __all__ = [
     "Choices", "Constant", "Fixed", "Interval", "Range", "Variants", "complexity", "constants", "holds",

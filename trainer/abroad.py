@@ -25,6 +25,7 @@ from trainer.checks.proof import proof
 from trainer.errors import BadInput
 from trainer.hardware import first_card
 from trainer.running.disk import LEAST_FREE_MB, free_mb
+from trainer.syntax import parse
 from trainer.task import Task, genome_path, open_task
 from trainer.trial import Order
 
@@ -153,7 +154,7 @@ def _sent(folder: Path, makes_data: bool) -> dict[str, Path]:
 
 
 def _makes_data(task: Task) -> bool:
-    tree = ast.parse(task.prepare)
+    tree = parse(task.prepare)
     return any(isinstance(node, ast.FunctionDef) and node.name == "ready" for node in tree.body)
 
 

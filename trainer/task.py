@@ -5,7 +5,6 @@ bytes, whatever happens to the file. It is run in a process of its own even to l
 that the program never imports what a task imports.
 """
 
-import ast
 import contextlib
 import hashlib
 import math
@@ -22,6 +21,7 @@ from trainer.errors import BadInput
 from trainer.exam import VERSION
 from trainer.examining.examiner import ExamFailed, ask
 from trainer.running.log import Log, one_line
+from trainer.syntax import parse
 
 DESCRIBE_S = 120.0  # to import prepare.py, and to see whether its data is there
 
@@ -138,11 +138,12 @@ def _read(folder: Path) -> str:
         try:
             text = path.read_text(encoding="utf-8")
             if path.suffix == ".py":
-                ast.parse(text)
+                parse(text)
         except FileNotFoundError:
             raise BadInput(f"the task {folder} has no {path.name}") from None
         except SyntaxError as error:
-            raise BadInput(f"{path}, line {error.lineno}: {error.msg}") from None
+            at = f", line {error.lineno}" if error.lineno else ""
+            raise BadInput(f"{path}{at}: {error.msg}") from None
         except (OSError, ValueError) as error:
             raise BadInput(f"{path} cannot be read: {error}") from None
     return prepare.read_text(encoding="utf-8")

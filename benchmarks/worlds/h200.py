@@ -24,7 +24,7 @@ from population.genome import Choices, Interval, constants, holds, skeleton
 from population.proposals import Proposer
 from population.proposers.mutate import SAMPLERS, Mutate
 from population.records import Completed, Crashed, Knob, Outcome
-from population.structure.expressions import parse
+from trainer.syntax import parse
 
 GENOME: Final = '''\
 """Constants of a training run on one H200, five minutes long."""

@@ -22,7 +22,6 @@ hunches are wrong, and it has none of which ideas are openers. It never takes an
 Sizes are in mbpb, 0.001 of the score; of effects, negative is better.
 """
 
-import ast
 import re
 from collections import defaultdict
 from collections.abc import Callable, Collection
@@ -37,6 +36,7 @@ from msgspec.structs import replace
 from population.genome import Variants
 from population.proposals import NoIdea, Proposal, Reply, Request
 from population.records import Completed, Crashed, Outcome
+from trainer.syntax import parse
 
 BASELINE: Final = 0.9970  # val_bpb of autoresearch's first genome: 0.9964 to 0.9980 in seven runs on an H100
 MBPB: Final = 0.001
@@ -126,7 +126,7 @@ class Pool:
         self.genome = self.text(())
         self.by_words = {idea.words: i for i, idea in enumerate(self.ideas)}
         self._index = {idea.name: i for i, idea in enumerate(self.ideas)}
-        self._variants = Variants(ast.parse(self.genome))
+        self._variants = Variants(parse(self.genome))
         self.ideas_in = lru_cache(10_000)(self._ideas_in)
         self.truth_of = lru_cache(100_000)(self._truth_of)
         self.hash_of = lru_cache(100_000)(self._hash_of)

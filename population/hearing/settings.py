@@ -9,7 +9,7 @@ from population.genome import Choices, Constant, Fixed, Interval, constants, hol
 from population.hearing.edits import Problem
 from population.hearing.quoting import cut, line
 from population.records import Knob
-from population.structure.expressions import parse
+from trainer.syntax import parse
 
 _LARGEST: Final = 2**63 - 1  # what a record can hold
 _LONGEST: Final = 200  # characters of a word

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 
 from population.hearing.edits import Problem
 from population.hearing.layout import Fenced
-from population.structure.expressions import parse
+from trainer.syntax import parse
 
 
 def whole(files: Sequence[Fenced], genome: str) -> str | Problem:

@@ -9,8 +9,8 @@ import ast
 from typing import Final
 
 from population.genome import knobs, rewrite
-from population.structure.expressions import parse
 from population.structure.normal import normal_hash
+from trainer.syntax import parse
 
 _SPENT: Final = frozenset(("progress", "fraction"))
 

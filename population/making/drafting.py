@@ -7,7 +7,7 @@ from msgspec import Struct
 from population import genome
 from population.proposals import NoIdea
 from population.records import Knob, Thought
-from population.structure.expressions import parse
+from trainer.syntax import parse
 
 
 class Draft(Struct, frozen=True, tag="draft"):

@@ -28,7 +28,7 @@ from population.knobs.samplers import GENERATION, Suggest, cma, tpe
 from population.knobs.space import Axis, axes
 from population.proposals import NoIdea, Proposal, Request
 from population.records import Knob
-from population.structure.expressions import parse
+from trainer.syntax import parse
 
 Sampler: TypeAlias = Literal["tpe", "cma"]
 Setting: TypeAlias = dict[str, Knob]  # the knobs that a candidate moves, with their new values

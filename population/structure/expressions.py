@@ -11,11 +11,11 @@ import ast
 import math
 import operator
 import re
-import warnings
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final, TypeAlias
 
 from population.records import Knob
+from trainer.syntax import parse
 
 Value: TypeAlias = Knob | tuple["Value", ...] | None
 Environment: TypeAlias = Mapping[str, Value]
@@ -33,16 +33,6 @@ class Unknown(ValueError):
 
 class Undefined(Unknown):
     """The expression is known and fails when run, as 1 // 0 does."""
-
-
-def parse(text: str) -> ast.Module:
-    """The syntax tree of a module. Raises SyntaxError, and nothing else, for text that has none."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # a stranger's escape sequences are not our warnings
-            return ast.parse(text)
-    except (ValueError, RecursionError, MemoryError) as error:
-        raise SyntaxError(f"not a Python module: {error}") from error
 
 
 def literal(text: str) -> Value:

@@ -11,7 +11,8 @@ from collections.abc import Mapping
 from typing import Final
 
 from population.records import Knob
-from population.structure.expressions import Unknown, evaluate, parse
+from population.structure.expressions import Unknown, evaluate
+from trainer.syntax import parse
 
 _NO_MEANING: Final = frozenset(("ctx", "kind", "type_comment"))
 

@@ -18,8 +18,8 @@ from typing import Final, TypeAlias
 from msgspec import Struct, structs
 
 from population.structure.bindings import bindings, names_in
-from population.structure.expressions import parse
 from population.structure.normal import docstring
+from trainer.syntax import parse
 
 DOCSTRING, FUTURE, STATEMENT, END = range(4)  # ranks: what comes before what in a body, if it is there
 

@@ -22,7 +22,8 @@ from population.genome import (
     rewrite,
     skeleton,
 )
-from population.structure.expressions import Unknown, evaluate, literal, parse
+from population.structure.expressions import Unknown, evaluate, literal
+from trainer.syntax import parse
 
 GENOME = '''"""A small genome: ü."""
 import torch

@@ -19,6 +19,8 @@ from msgspec import Struct
 from pyflakes import messages  # type: ignore[import-untyped]
 from pyflakes.checker import Checker  # type: ignore[import-untyped]
 
+from trainer.syntax import PARSING, parse
+
 ROOT = Path(__file__).resolve().parents[2]
 CONTRACT = ("build_model", "main")
 BESIDE = ("prepare", "train")  # what a trial's folder holds
@@ -36,9 +38,9 @@ class Source(Struct, frozen=True):
 def read(text: str) -> Source:
     """Parse and compile a module. Raises SyntaxError, and nothing else, for text that is none."""
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # a stranger's escape sequences are not our warnings
-            tree = ast.parse(text, "train.py")
+        with PARSING, warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # a stranger's comparisons are not our warnings
+            tree = parse(text, "train.py")
             compile(tree, "train.py", "exec", dont_inherit=True)
             symbols = symtable.symtable(text, "train.py", "exec").get_symbols()
     except (ValueError, RecursionError, MemoryError) as error:
@@ -69,7 +71,9 @@ def _undefined(tree: ast.Module) -> Iterator[str]:
     if _mentions(tree, {"globals", "exec"}):  # then names may come from anywhere
         return
     evaluated = _evaluated(tree)
-    for message in sorted(Checker(tree, "train.py").messages, key=lambda m: (m.lineno, m.col)):
+    with PARSING:  # annotations in quotes
+        told = Checker(tree, "train.py").messages
+    for message in sorted(told, key=lambda m: (m.lineno, m.col)):
         name = message.message_args[0] if message.message_args else None
         match message:
             case messages.UndefinedName() if (message.lineno, message.col, name) in evaluated:

@@ -23,6 +23,7 @@ from trainer.feed.feeder import CLOCK
 from trainer.running.launch import Process, Start, cold
 from trainer.running.log import Log
 from trainer.sandbox import environment
+from trainer.syntax import parse
 from trainer.task import Task, told
 
 FEEDER = Path(__file__).with_name("feeder.py")
@@ -101,7 +102,7 @@ def is_fed(task: Task) -> bool:
 
 @lru_cache
 def _feeds(prepare: str) -> bool:
-    tree = ast.parse(prepare)
+    tree = parse(prepare)
     return any(isinstance(node, ast.FunctionDef) and node.name == "feed" for node in tree.body)
 
 
@@ -117,8 +118,8 @@ def can_wait(task: Task, genome: str) -> bool:
 @lru_cache
 def _asks_for_its_turn(genome: str) -> bool:
     try:
-        tree = ast.parse(genome)
-    except (SyntaxError, ValueError, RecursionError):
+        tree = parse(genome)
+    except SyntaxError:
         return False
     calls = (node.func for node in ast.walk(tree) if isinstance(node, ast.Call))
     return any(ast.unparse(called) == "prepare.turn" for called in calls if isinstance(called, ast.Attribute))
@@ -129,7 +130,7 @@ def open_to_training(task: Task) -> list[Path]:
     folder = Path(task.folder)
     if not is_fed(task):
         return [folder / "data"]
-    for node in ast.parse(task.prepare).body:
+    for node in parse(task.prepare).body:
         if isinstance(node, ast.Assign) and [ast.unparse(target) for target in node.targets] == ["OPEN"]:
             return [folder / str(path) for path in ast.literal_eval(node.value)]
     return []

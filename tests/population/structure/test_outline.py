@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from population.structure.expressions import parse
 from population.structure.outline import Body, Piece, joined, outline
+from trainer.syntax import parse
 
 TRAIN = (Path(__file__).parents[3] / "trainer" / "train.py").read_text()
 
