@@ -5,12 +5,13 @@ codes: 0 done, 2 bad use with one clear line, 1 anything else.
 """
 
 import errno
+import os
 import signal
 import sys
 import threading
 from collections.abc import Sequence
 from contextlib import nullcontext, suppress
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Annotated
 
@@ -41,7 +42,7 @@ from population.state import Population
 from population.submitting import sending
 from population.submitting.inbox import Inbox
 from results.checkup import following, lines, verdict
-from results.exports import write_exports
+from results.exporting import Exporter, answer
 from results.listing import listing
 from results.merge_message import merge_message
 from results.report import report
@@ -56,6 +57,7 @@ from trainer.errors import BadInput
 from trainer.hardware import detect
 from trainer.sandbox import hide
 from trainer.task import genome_path
+from trainer.walls.process import bind_to
 
 app = App(
     name="scheduler.py",
@@ -128,14 +130,41 @@ def compare(*run: str) -> int:
     return 0
 
 
+@app.command(show=False)
+def export(folder: Path, scheduler: int) -> int:
+    """Write the exports of a run for its scheduler, whenever that asks, and die with it.
+
+    Parameters
+    ----------
+    folder
+        The run's.
+    scheduler
+        The number of its process.
+    """
+    bind_to(scheduler)
+    branches = cache(partial(branches_of, folder))  # when it asks, they are there
+    answer(folder, lambda commit: branches().text(commit))
+    return 0
+
+
 def genome_of(folder: Path, commit: str) -> str | None:
     """The genome at a commit of the run in `folder`; None if its repository is gone."""
     try:
-        settings = runs.load(runs.RunFolder(folder))
-        task = Path(settings.task.folder)
-        return Branches.open(task, settings.run, folder, genome_path(task)).text(commit)
+        return branches_of(folder).text(commit)
     except BadInput:
         return None
+
+
+def branches_of(folder: Path) -> Branches:
+    """Those of the run in `folder`. Raises BadInput if its repository is gone."""
+    settings = runs.load(runs.RunFolder(folder))
+    task = Path(settings.task.folder)
+    return Branches.open(task, settings.run, folder, genome_path(task))
+
+
+def exporter(folder: Path) -> Exporter:
+    """What writes the exports of the run in `folder` as long as this process lives."""
+    return Exporter([sys.executable, __file__, "export", str(folder.resolve()), str(os.getpid())])
 
 
 @app.command
@@ -242,14 +271,18 @@ def go(folder: runs.RunFolder, settings: runs.Settings, address: str | None = No
     screen.print(f"run {settings.run}: starting the machines")
     view = View(screen, Limits(settings.trials, settings.hours))
     preflight = checks(folder, settings)
-    with opened(
-        folder,
-        settings,
-        partial(Cluster, settings.task.device, settings.gpus, address, settings.task, walled(settings)),
-        view,
-        write_exports,
-        mind_of=lambda lineage, brief, proposer: mind(lineage, proposer, settings, folder, preflight),
-    ) as search:
+    machines = partial(Cluster, settings.task.device, settings.gpus, address, settings.task, walled(settings))
+    with (
+        exporter(folder.path) as write,
+        opened(
+            folder,
+            settings,
+            machines,
+            view,
+            write,
+            mind_of=lambda lineage, brief, proposer: mind(lineage, proposer, settings, folder, preflight),
+        ) as search,
+    ):
         for signum in (signal.SIGINT, signal.SIGTERM):  # for good: the last acts are not cut short either
             signal.signal(signum, search.interrupt)
         try:

@@ -33,8 +33,8 @@ from population.lineage import Mind
 from population.policy import decide
 from population.records import Event, Finished
 from population.state import Population
-from results.exports import write_exports
 from results.terminal import View, console
+from scheduler import exporter
 from trainer.outcome import Completed, Progress, Report, Usage
 from trainer.trial import Order
 
@@ -91,14 +91,17 @@ def main(trials: int = 2000) -> None:
         screen.file = nowhere
         view = Marking(screen, trials // PARTS)
         search.decide = view.decide  # type: ignore[assignment]
-        with opened(
-            folder,
-            runs.load(folder),
-            lambda: Inline(scored),
-            view,
-            write_exports,
-            mind_of=lambda lineage, brief, proposer: Mind(Pondering(0.0)),
-        ) as found:
+        with (
+            exporter(folder.path) as write,
+            opened(
+                folder,
+                runs.load(folder),
+                lambda: Inline(scored),
+                view,
+                write,
+                mind_of=lambda lineage, brief, proposer: Mind(Pondering(0.0)),
+            ) as found,
+        ):
             found.run()
     print(f"{'after trials':>12}  {'each':>8}  {'deciding':>8}  {'memory':>8}")
     for before, mark in zip(view.marks, view.marks[1:], strict=False):
