@@ -25,8 +25,8 @@ from population.beginning.opening import opened
 from population.branches import Branches
 from population.cluster.backend import Cluster
 from population.keeping import runs
-from results.exports import write_exports
 from results.terminal import View, console
+from scheduler import exporter
 from trainer.outcome import Completed, Progress, Report, Usage
 from trainer.task import open_task
 from trainer.trial import Order
@@ -51,7 +51,10 @@ def measure(home: Path, machines: Callable[[], Backend], trials: int) -> tuple[f
         screen = console()
         screen.file = nowhere
         begun = time.monotonic()
-        with opened(folder, settings, machines, View(screen), write_exports) as search:
+        with (
+            exporter(folder.path) as write,
+            opened(folder, settings, machines, View(screen), write) as search,
+        ):
             search.run()
             search.export()
     assert search.population.finished == trials
