@@ -13,8 +13,8 @@ from hypothesis import settings
 # than it saves. Processes that tests start inherit this; a trial is told its own number of threads.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-# How long an example takes says how busy the machine is. Everyone who runs the tests tries other examples, but
-# a change that is checked is not to fail for what an older one did.
+# How long an example takes says how busy the machine is. Everyone who runs the tests tries other examples,
+# but a change that is checked is not to fail for what an older one did.
 settings.register_profile("untimed", deadline=None, derandomize="CI" in os.environ)
 settings.load_profile("untimed")
 

@@ -216,8 +216,8 @@ class _Family:
         with contextlib.suppress(psutil.Error):
             alive = [self._root, *self._root.children(recursive=True)]
             self._seen.update(alive)
-            self.size = len(alive)
             numbers = [member.pid for member in alive[1:]]
+            self.size = len(numbers)
             self.threads = sum(_kernel_says(pid, THREADS) for pid in numbers)
             self.peak_mb = max(self.peak_mb, self._memory_mb(numbers))
             times = [member.cpu_times() for member in alive]

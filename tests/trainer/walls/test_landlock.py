@@ -322,10 +322,9 @@ def test_a_trial_cannot_touch_another(tmp_path: Path) -> None:
 def test_a_trial_that_takes_too_much_crashes_with_the_reason(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limit: str, genome: str, reason: str
 ) -> None:
+    order = order_for(tmp_path, genome + "\nimport time; time.sleep(60)")
     monkeypatch.setattr(f"trainer.{limit}", 1)
-    outcome = run_trial(
-        order_for(tmp_path, genome + "\nimport time; time.sleep(60)"), lambda progress: None
-    ).outcome
+    outcome = run_trial(order, lambda progress: None).outcome
     assert isinstance(outcome, Crashed) and reason in outcome.reason
 
 

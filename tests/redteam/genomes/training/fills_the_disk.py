@@ -9,4 +9,4 @@ from pathlib import Path
 for number in range(300):  # for this machine's sake
     Path(str(number)).write_bytes(bytes(2**20))
     time.sleep(0.005)
-time.sleep(10)
+time.sleep(60)

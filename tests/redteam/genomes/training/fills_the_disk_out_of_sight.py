@@ -13,4 +13,4 @@ for _ in range(50):
 for number in range(300):  # for this machine's sake
     Path(str(number)).write_bytes(bytes(2**20))
     time.sleep(0.005)
-time.sleep(10)
+time.sleep(60)

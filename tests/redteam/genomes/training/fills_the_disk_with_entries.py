@@ -8,4 +8,4 @@ from pathlib import Path
 
 for number in range(6000):  # for this machine's sake
     Path(str(number)).write_text("")
-time.sleep(10)
+time.sleep(60)
