@@ -84,12 +84,18 @@ class Training:
         return self.limit_s - self._elapsed_s()
 
     def late_s(self) -> float | None:
-        """How long after the budget the submission was last changed, if that was too late."""
-        if self._in_time is None or self._in_time == digest(self._submission):
+        """How long after the budget the submission was last changed, if that was too late.
+
+        Its files say so. Where they cannot, as a mapping leaves no trace in their times and clocks jump, the
+        digest does that was taken at the first look after the time for it was over.
+        """
+        if self._feeder is None:
             return None
-        # What is told, not what is judged: wall clocks jump.
-        after_s = self._beyond_s() - (time.time() - changed_at(self._submission))
-        return self._allowed_s + min(max(after_s, 0.0), self._beyond_s())
+        self._clock = self._feeder.clock()
+        ago_s = time.time() - changed_at(self._submission)
+        after_s = max(0.0, self._beyond_s() - ago_s) if ago_s >= 0 else 0.0
+        changed = self._in_time is not None and self._in_time != digest(self._submission)
+        return self._allowed_s + after_s if changed or after_s > 0 else None
 
     @property
     def _allowed_s(self) -> float:

@@ -262,6 +262,16 @@ def test_a_submission_that_comes_late_or_is_changed_late_is_refused(
     assert late_s and 0.5 <= float(late_s[1]) < 10
 
 
+def test_a_late_submission_is_refused_though_nobody_looked_when_it_was_due(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("trainer.training.LATE_S", 0.5)
+    monkeypatch.setattr("trainer.training.Training.left_s", lambda training: 60.0)
+    outcome = lab.run("next(prepare.batches(1))", "time.sleep(2.5)", "prepare.submit(build_model())").outcome
+    assert isinstance(outcome, Refused) and "after the budget ended" in outcome.reason
+    assert isinstance(lab.run(*IN_TIME, "time.sleep(2.5)").outcome, Completed)
+
+
 @pytest.mark.slow
 def test_an_honest_trial_is_scored_and_may_end_later_than_its_submission(
     lab: Lab, monkeypatch: pytest.MonkeyPatch
