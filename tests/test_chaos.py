@@ -49,7 +49,8 @@ def test_the_same_seed_plans_the_same_kills_and_the_last_one_leaves_no_scheduler
 def test_a_run_survives_the_death_of_its_minds_its_trainer_its_trials_and_itself(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(chaos, "PATIENCE_S", 60.0)  # on a busy machine Ray takes its time to start
+    for limit in ("PATIENCE_S", "RECOVERY_S"):  # on a busy machine Ray takes its time to start
+        monkeypatch.setattr(chaos, limit, 240.0)
     kills: list[Killed] = []
     schedule = [Plan(victim, 0.2, False) for victim in ("examiner", "mind", "training", "trainer")]
     assert chaos.trouble("short", schedule, kills.append) == []
