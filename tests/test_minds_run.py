@@ -66,7 +66,7 @@ def test_the_tables_say_who_proposed_what_and_what_it_took(thought: tuple[Used, 
 @pytest.mark.slow
 def test_the_key_is_kept_out_of_everything_that_a_run_leaves(thought: tuple[Used, ModelServer]) -> None:
     done, server = thought
-    assert all(asked.headers["Authorization"] == f"Bearer {KEY}" for asked in server.asked)
+    assert all(asked.headers["authorization"] == f"Bearer {KEY}" for asked in server.asked)
     assert KEY not in done.said + done.errors + "".join(asked.text for asked in server.asked)
     left = [path for path in done.desk.home.rglob("*") if path.is_file()]
     assert done.desk.journal("one") in left and len(left) > 20

@@ -243,10 +243,12 @@ def _said(response: Any, messages: list[dict[str, str]]) -> Said | Failed:
     if not response.choices:
         return Failed("the answer held nothing", Thought(prompt or 0, completion or 0, cost_usd))
     choice = response.choices[0]
-    text = (choice.message.content or "").encode("utf-8", "replace").decode()  # no half characters
+    message = choice.message
+    text = (message.content or "").encode("utf-8", "replace").decode()  # no half characters
     if not prompt and not completion:
         prompt, completion = _tokens(messages), tokens(text)
-    refused = (choice.message.get("provider_specific_fields") or {}).get("refusal")
+    elsewhere = message.get("provider_specific_fields") or {}  # where older versions of litellm put refusals
+    refused = message.get("refusal") or elsewhere.get("refusal")
     finish = "content_filter" if refused else str(choice.finish_reason)
     return Said(text or refused or "", finish, Thought(prompt or 0, completion or 0, cost_usd))
 

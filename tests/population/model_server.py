@@ -23,7 +23,7 @@ _TICK_S: Final = 0.05
 
 
 class Asked(Struct, frozen=True):
-    """A request as it came in; `number` counts from 0."""
+    """A request as it came in; `number` counts from 0, names of headers are in lower case."""
 
     number: int
     body: dict[str, Any]
@@ -141,7 +141,8 @@ def _handler(server: ModelServer) -> type[BaseHTTPRequestHandler]:
             if self.path != "/v1/chat/completions":
                 self._send(404, _error(f"no such path: {self.path}", "not_found"))
                 return
-            reply = server.reply(json.loads(body), dict(self.headers.items()))
+            headers = {name.lower(): value for name, value in self.headers.items()}
+            reply = server.reply(json.loads(body), headers)
             with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # who asked may have given up
                 self._give(reply, json.loads(body)["model"])
 

@@ -71,7 +71,7 @@ def test_the_server_is_told_what_was_asked_and_the_key_goes_in_a_header() -> Non
     ]
     assert (body["temperature"], body["seed"], body["max_tokens"]) == (0.5, 7, 100)
     assert body["response_format"]["json_schema"]["schema"] == {"type": "object"}
-    assert server.asked[0].headers["Authorization"] == f"Bearer {KEY}"
+    assert server.asked[0].headers["authorization"] == f"Bearer {KEY}"
 
 
 def test_tokens_are_estimated_where_the_server_does_not_count() -> None:
